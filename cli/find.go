@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// Names of the files by which commands find a running cloud in its data folder.
+const (
+	ServerFile  = "server.json"   // Running, removed at the end
+	RootKeyFile = "root-key.json" // RootKey, 0600
+)
+
+// dataFlag declares --data and returns a function that finds the running cloud.
+func dataFlag(d *Deps, cmd *cobra.Command) func() (Running, error) {
+	data := cmd.Flags().String("data", "", "data folder of the running cloud (or LAMBENT_DATA)")
+	return func() (Running, error) {
+		o := ServeOptions{Flags: FlagValues{}}
+		if *data != "" {
+			o.Flags["data"] = *data
+		}
+		dir, err := d.Server.Data(o)
+		if err != nil {
+			return Running{}, err
+		}
+		return find(dir)
+	}
+}
+
+// find reads what the server noted in its data folder.
+func find(dir string) (Running, error) {
+	var r Running
+	b, err := os.ReadFile(filepath.Join(dir, ServerFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fmt.Errorf("no cloud is running with its data in %s; start one with: lambent serve --data %s", dir, shellQuote(dir))
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", filepath.Join(dir, ServerFile), err)
+	}
+	b, err = os.ReadFile(filepath.Join(dir, RootKeyFile))
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r.Key)
+}
+
+// writeJSON prints v for programs, indented.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// writeJSONLine prints v for programs on one line.
+func writeJSONLine(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
