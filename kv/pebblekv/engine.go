@@ -1,0 +1,169 @@
+// Package pebblekv is the embedded engine under package kv: Pebble with an optimistic layer that makes its
+// transactions serializable.
+//
+// # How a transaction runs
+//
+// It reads from a Pebble snapshot and remembers the keys and ranges that it has read. To commit, it takes
+// the commit lock, checks these against the writes of the commits that its snapshot may lack, takes the
+// next version, and applies its batch, which makes it visible to others. Then it gives up the lock and
+// waits for the batch to be synced; Pebble syncs all batches that wait with one fsync, and the next
+// commits are checked and applied meanwhile. The log keeps their order: when a commit is durable, so is
+// every commit before it.
+//
+// Commits are thus visible a little before they are durable. A reader of such a value waits, when its
+// transaction ends, until it is durable.
+//
+// # Locks
+//
+// commitMu -> recent.mu means that recent.mu may be taken while commitMu is held, not the opposite.
+// waiters.mu is taken alone.
+package pebblekv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"lambent/kv/driver"
+)
+
+// Engine is an open Pebble store.
+type Engine struct {
+	db    *pebble.DB
+	lock  *pebble.Lock
+	space *space
+	fatal func(error)
+
+	commitMu sync.Mutex // serializes check, version and apply
+	reserved uint64     // versions up to here may be used without a new reservation; guarded by commitMu
+	assigned atomic.Uint64
+	applied  atomic.Uint64 // every commit up to here is visible; stored while commitMu is held
+	durable  durable
+	recent   recent
+
+	broken  atomic.Pointer[error] // why the store has stopped
+	running running
+	counts  counts
+}
+
+var _ driver.Engine = (*Engine)(nil)
+
+// Begin implements driver.Engine. The snapshot is taken by the first read.
+func (e *Engine) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := e.failure(); err != nil {
+		return nil, err
+	}
+	if !e.running.enter() {
+		return nil, driver.ErrClosed
+	}
+	return newTxn(e, mode), nil
+}
+
+// StableBefore implements driver.Engine. Only durable commits count: a version that is visible but not
+// durable could be lost in a crash, and what comes after the crash must not land behind a reader.
+func (e *Engine) StableBefore(ctx context.Context) (driver.Stamp, error) {
+	if err := e.failure(); err != nil {
+		return driver.Stamp{}, err
+	}
+	return driver.MakeStamp(e.durable.version.Load()+1, 0, 0), ctx.Err()
+}
+
+// closeGrace is how long Close waits for running transactions; kv ends them sooner.
+const closeGrace = 10 * time.Second
+
+// Close implements driver.Engine.
+func (e *Engine) Close() error {
+	if !e.running.stop(closeGrace) {
+		return errors.New("kv: close: transactions are still running")
+	}
+	if err := e.failure(); err != nil {
+		return err // Pebble cannot be closed in good order any more
+	}
+	err := e.db.Close()
+	if e.lock != nil {
+		err = errors.Join(err, e.lock.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// failure returns why the store has stopped, or nil.
+func (e *Engine) failure() error {
+	if p := e.broken.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail stops the store: after a failed write or sync of the log nobody knows what is on disk, and trying
+// again would hide a loss. The first failure is told to Options.Fatal, which ends the process.
+func (e *Engine) fail(err error) error {
+	err = fmt.Errorf("kv: the store has stopped: %w", err)
+	if !e.broken.CompareAndSwap(nil, &err) {
+		return e.failure()
+	}
+	e.durable.stop()
+	e.fatal(err)
+	return err
+}
+
+// running counts the transactions in progress.
+type running struct {
+	mu     sync.Mutex // guards the fields below
+	n      int
+	closed bool
+	idle   chan struct{} // closed when n is 0 after stop
+}
+
+func (r *running) enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.n++
+	return true
+}
+
+func (r *running) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n--; r.n == 0 && r.closed {
+		close(r.idle)
+	}
+}
+
+// stop lets no more transactions in and waits for those inside. The first call that succeeds says true.
+func (r *running) stop(grace time.Duration) bool {
+	r.mu.Lock()
+	if !r.closed {
+		r.closed, r.idle = true, make(chan struct{})
+		if r.n == 0 {
+			close(r.idle)
+		}
+	}
+	idle := r.idle
+	r.mu.Unlock()
+	select {
+	case <-idle:
+		return true
+	case <-time.After(grace):
+		return false
+	}
+}
+
+func (r *running) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.n
+}

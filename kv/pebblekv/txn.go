@@ -1,0 +1,282 @@
+package pebblekv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"lambent/kv/driver"
+)
+
+// txn is one transaction attempt.
+type txn struct {
+	e        *Engine
+	mode     driver.Mode
+	snap     *pebble.Snapshot
+	version  uint64 // the snapshot has all commits up to here …
+	upper    uint64 // … and none above this
+	reads    readSet
+	loose    bool   // untracked reads were made in a ReadWrite transaction
+	awaited  uint64 // ReadOnly: what was read is durable once this version is
+	entered  bool   // in the list of recent, whose lock guards it and the links
+	older    *txn
+	newer    *txn
+	finished bool
+}
+
+var _ driver.Txn = (*txn)(nil)
+
+func newTxn(e *Engine, mode driver.Mode) *txn { return &txn{e: e, mode: mode} }
+
+// begin takes the snapshot. The version is read before, so that the snapshot lacks nothing up to it (it may
+// have more, which costs a conflict at worst), and the upper bound after.
+func (t *txn) begin() {
+	if t.snap != nil {
+		return
+	}
+	if t.mode == driver.ReadOnly {
+		t.version = t.e.applied.Load()
+	} else {
+		t.e.recent.enter(t, t.e.applied.Load)
+	}
+	t.snap = t.e.db.NewSnapshot()
+	t.upper = t.e.assigned.Load()
+}
+
+// Get implements driver.Txn.
+func (t *txn) Get(ctx context.Context, key []byte, tracked bool) ([]byte, error) {
+	if err := t.ready(ctx); err != nil {
+		return nil, err
+	}
+	t.note(key, tracked)
+	return t.get(key)
+}
+
+func (t *txn) get(key []byte) ([]byte, error) {
+	v, closer, err := t.snap.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := append(make([]byte, 0, len(v)), v...)
+	return out, closer.Close()
+}
+
+// GetAll implements driver.Txn.
+func (t *txn) GetAll(ctx context.Context, keys [][]byte, tracked bool) ([][]byte, error) {
+	if err := t.ready(ctx); err != nil {
+		return nil, err
+	}
+	out := make([][]byte, len(keys))
+	for i, key := range keys {
+		t.note(key, tracked)
+		v, err := t.get(key)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, nil
+}
+
+// Scan implements driver.Txn.
+func (t *txn) Scan(ctx context.Context, r driver.Range, tracked bool) (out []driver.KV, err error) {
+	if err := t.ready(ctx); err != nil {
+		return nil, err
+	}
+	it, err := t.snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Begin, UpperBound: r.End})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	first, next := it.First, it.Next
+	if r.Reverse {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok && (r.Limit == 0 || len(out) < r.Limit); ok = next() {
+		if len(out)%scanCheck == scanCheck-1 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, entry(it.Key(), value))
+	}
+	t.noteRange(seen(r, out), tracked)
+	return out, it.Error()
+}
+
+// scanCheck is how many entries a scan reads between looks at its context.
+const scanCheck = 1024
+
+// entry copies a key and its value into one allocation.
+func entry(key, value []byte) driver.KV {
+	n := len(key)
+	buf := make([]byte, n+len(value))
+	copy(buf, key)
+	copy(buf[n:], value)
+	return driver.KV{Key: buf[:n:n], Value: buf[n:]}
+}
+
+// seen returns the part of r that a scan has looked at.
+func seen(r driver.Range, out []driver.KV) span {
+	s := span{r.Begin, r.End}
+	if r.Limit == 0 || len(out) < r.Limit {
+		return s
+	}
+	if last := out[len(out)-1].Key; r.Reverse {
+		s.begin = last
+	} else {
+		s.end = append(bytes.Clone(last), 0)
+	}
+	return s
+}
+
+func (t *txn) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := t.e.failure(); err != nil {
+		return err
+	}
+	t.begin()
+	return nil
+}
+
+// note remembers that key was read.
+func (t *txn) note(key []byte, tracked bool) {
+	switch {
+	case t.mode == driver.ReadOnly:
+		t.await(func(r *recent) uint64 { return r.keyLocked(key) })
+	case tracked:
+		t.reads.addKey(key)
+	default:
+		t.loose = true
+	}
+}
+
+// noteRange remembers that a range was read.
+func (t *txn) noteRange(s span, tracked bool) {
+	switch {
+	case t.mode == driver.ReadOnly:
+		least := t.e.durable.version.Load()
+		t.await(func(r *recent) uint64 { return r.rangeLocked(s.begin, s.end, least) })
+	case tracked:
+		t.reads.addRange(s)
+	default:
+		t.loose = true
+	}
+}
+
+// await finds out which version must be durable before what was just read may be shown: the last write of
+// it, unless that is after the snapshot. When nothing in the snapshot waits for its sync, nothing is asked.
+func (t *txn) await(last func(*recent) uint64) {
+	d := t.e.durable.version.Load()
+	if t.upper <= d || t.awaited == t.upper {
+		return
+	}
+	r := &t.e.recent
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	version := last(r)
+	if r.floor > d {
+		version = t.upper // some writes that are not durable were forgotten
+	}
+	t.awaited = max(t.awaited, min(version, t.upper))
+}
+
+// Commit implements driver.Txn.
+func (t *txn) Commit(ctx context.Context, ops []driver.Op) (driver.Stamp, error) {
+	if len(ops) == 0 {
+		t.begin()
+		upper := t.upper
+		return driver.MakeStamp(upper, 1<<16-1, 1<<16-1), t.Finish(ctx)
+	}
+	defer t.release()
+	if err := ctx.Err(); err != nil {
+		return driver.Stamp{}, err
+	}
+	return t.e.commit(t, ops)
+}
+
+// Finish implements driver.Txn.
+func (t *txn) Finish(ctx context.Context) error {
+	defer t.release()
+	if t.snap == nil {
+		return nil
+	}
+	if t.mode == driver.ReadWrite {
+		t.awaitReads()
+	}
+	done, err := t.e.durable.wait(ctx, t.awaited)
+	if err == nil && !done {
+		err = t.e.failure()
+	}
+	return err
+}
+
+// awaitReads is await for all reads of a ReadWrite transaction.
+func (t *txn) awaitReads() {
+	if t.loose {
+		t.awaited = t.upper
+	}
+	least := t.e.durable.version.Load()
+	for key := range t.reads.keys {
+		t.await(func(r *recent) uint64 { return r.keyLocked(key) })
+	}
+	for _, s := range t.reads.ranges {
+		t.await(func(r *recent) uint64 { return r.rangeLocked(s.begin, s.end, least) })
+	}
+}
+
+// release gives back what the transaction holds.
+func (t *txn) release() {
+	if t.finished {
+		return
+	}
+	t.finished = true
+	if t.snap != nil {
+		_ = t.snap.Close() // reports nothing but a second Close
+	}
+	t.e.recent.leave(t)
+	t.e.running.leave()
+}
+
+// span is the keys from begin up to end.
+type span struct{ begin, end []byte }
+
+// readSet is what a transaction has read. Keys lie one after the other in one buffer, since most
+// transactions read a few and forget them soon.
+type readSet struct {
+	buf    []byte
+	ends   []int // of the keys in buf
+	ranges []span
+}
+
+func (s *readSet) addKey(key []byte) {
+	s.buf = append(s.buf, key...)
+	s.ends = append(s.ends, len(s.buf))
+}
+
+func (s *readSet) addRange(r span) {
+	s.ranges = append(s.ranges, span{slices.Clone(r.begin), slices.Clone(r.end)})
+}
+
+func (s *readSet) any() bool { return len(s.ends)+len(s.ranges) > 0 }
+
+// keys yields the keys that were read.
+func (s *readSet) keys(yield func([]byte) bool) {
+	begin := 0
+	for _, end := range s.ends {
+		if !yield(s.buf[begin:end:end]) {
+			return
+		}
+		begin = end
+	}
+}

@@ -1,0 +1,165 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"lambent/kv/driver"
+)
+
+// Store is a handle on one room of the store. It may be used by many goroutines, and is cheap to make.
+type Store struct {
+	core   *core
+	path   []byte // encoded names of the rooms from the root to here; nil at the root
+	prefix []byte // of every key
+}
+
+// core is what all handles on one store share.
+type core struct {
+	engine  driver.Engine
+	watches watches
+
+	updates, views, retries, gaveUp atomic.Uint64
+}
+
+// First byte of a key in an engine. 0x00 is the engine's own.
+const (
+	rootByte = 0x01
+	roomByte = 0x02
+)
+
+// New returns the root handle of the store in engine. The store owns the engine: Close closes it.
+func New(engine driver.Engine) *Store {
+	return &Store{core: &core{engine: engine}, prefix: []byte{rootByte}}
+}
+
+// In returns a handle on the room of that name. Rooms of different names or parents share no key and no
+// topic; the same name gives the same room.
+func (s *Store) In(room string) *Store {
+	path := appendString(append([]byte(nil), s.path...), room)
+	// The zero byte ends the path: it sorts apart from the type byte that a further name begins with,
+	// so the keys of a room and of the rooms in it do not mix.
+	prefix := append(append([]byte{roomByte}, path...), 0)
+	return &Store{core: s.core, path: path, prefix: prefix}
+}
+
+// Update runs fn in a serializable transaction and commits what it wrote. When Update returns nil, that is
+// durable. On a conflict fn runs again; an error from fn ends the transaction without a trace.
+func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
+	_, err := s.UpdateStamp(ctx, fn)
+	return err
+}
+
+// UpdateStamp is Update that also returns the commit's stamp: the one in the key of the transaction's first
+// SetStamped. A transaction that wrote nothing returns a stamp not below any commit that it saw.
+func (s *Store) UpdateStamp(ctx context.Context, fn func(tx *Tx) error) (Stamp, error) {
+	s.core.updates.Add(1)
+	start := time.Now()
+	for attempt := 0; ; attempt++ {
+		stamp, err := s.attempt(ctx, fn)
+		if err == nil || !errors.Is(err, ErrConflict) {
+			return stamp, err
+		}
+		if time.Since(start) > retryFor {
+			s.core.gaveUp.Add(1)
+			return Stamp{}, fmt.Errorf("gave up after %d attempts: %w", attempt+1, err)
+		}
+		s.core.retries.Add(1)
+		if err := backoff(ctx, attempt); err != nil {
+			return Stamp{}, err
+		}
+	}
+}
+
+// retryFor is how long a transaction that meets conflicts is tried again.
+const retryFor = 10 * time.Second
+
+// backoff waits before the next attempt: at random up to a bound that doubles from 100 µs to 12.8 ms.
+func backoff(ctx context.Context, attempt int) error {
+	bound := 100 * time.Microsecond << min(attempt, 7)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(bound)):
+		return nil
+	}
+}
+
+// attempt runs fn once and commits.
+func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (Stamp, error) {
+	txn, err := s.core.engine.Begin(ctx, driver.ReadWrite)
+	if err != nil {
+		return Stamp{}, err
+	}
+	st := &state{core: s.core, txn: txn, start: time.Now()}
+	defer st.abandon(ctx)
+	err = fn(&Tx{st: st, prefix: s.prefix})
+	if err == nil {
+		err = st.check()
+	}
+	if err != nil {
+		return Stamp{}, first(err, st.finish(ctx))
+	}
+	return st.commit(ctx)
+}
+
+// View runs fn with a reader of one snapshot that holds everything acknowledged before. It may wait, at
+// the end, for what fn has read to become durable.
+func (s *Store) View(ctx context.Context, fn func(r Reader) error) error {
+	s.core.views.Add(1)
+	txn, err := s.core.engine.Begin(ctx, driver.ReadOnly)
+	if err != nil {
+		return err
+	}
+	st := &state{core: s.core, txn: txn, start: time.Now()}
+	defer st.abandon(ctx)
+	if err := fn(snapshot{st: st, prefix: s.prefix}); err != nil {
+		return first(err, st.finish(ctx))
+	}
+	return st.finish(ctx)
+}
+
+// StableBefore returns a stamp above those of all commits acknowledged so far, below which no stamped key
+// can appear any more.
+func (s *Store) StableBefore(ctx context.Context) (Stamp, error) {
+	return s.core.engine.StableBefore(ctx)
+}
+
+// Watch returns a channel that receives soon after each commit that called Tx.Notify with this topic in
+// this room, and a function that ends the watch. Several commits may come as one, and some without need.
+func (s *Store) Watch(topic string) (<-chan struct{}, func()) {
+	return s.core.watches.add(string(s.prefix) + topic)
+}
+
+// Close closes the store for all handles. It may be called on the root handle only.
+func (s *Store) Close() error {
+	if s.path != nil {
+		return errors.New("kv: Close called on a room")
+	}
+	return s.core.engine.Close()
+}
+
+// Stats are counters of the store since it was opened.
+type Stats struct {
+	Updates uint64 // calls of Update
+	Views   uint64 // calls of View
+	Retries uint64 // closures run again after a conflict
+	GaveUp  uint64 // updates that ended with ErrConflict
+	Engine  driver.Stats
+}
+
+// Stats returns the counters of the whole store.
+func (s *Store) Stats() Stats {
+	c := s.core
+	return Stats{
+		Updates: c.updates.Load(),
+		Views:   c.views.Load(),
+		Retries: c.retries.Load(),
+		GaveUp:  c.gaveUp.Load(),
+		Engine:  c.engine.Stats(),
+	}
+}
