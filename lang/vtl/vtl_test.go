@@ -59,7 +59,7 @@ func TestRender(t *testing.T) {
 		{"doubled quote", `#set($s = "say ""x""")$s`, `say "x"`},
 		{"interpolated directive", `#set($s = "#if($n == 5)five#end")$s`, "five"},
 		{"string methods", "$name.length() $name.substring(1,3) $name.toLowerCase() $name.replace('o','0') $name.contains('or') $name.indexOf('l')", "5 or world W0rld true 3"},
-		{"regular expressions", `$name.replaceAll("(o)(r)", "$2$1") $name.matches("W.*") #set($s = "a,b,,")$s.split(",").size()`, "Wrold true 2"},
+		{"regular expressions", `$name.replaceAll("(o)(r)", "$2$1") $name.matches("W.*") #set($s = "a,b,,")$s.split(",").size()`, "Wrold true2"},
 		{"escaped quotes as AWS documents", `#set($s = "it\'s")$s.replaceAll("\\'","'")`, `it's`},
 		{"list methods", "#set($l = [])#set($ok = $l.add('x'))$l.add('y') $l.size() $l.contains('y') $l", "true 2 true [x, y]"},
 		{"map methods", "#set($m = {'a': 1, 'b': [2]})$m.put('c', 3)$m.size() $m.keySet() $m.containsKey('a') $m", "3 [a, b, c] true {a=1, b=[2], c=3}"},
