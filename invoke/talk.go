@@ -20,6 +20,9 @@ type Talk interface {
 	// asks. The answer arrives as an Event.
 	Send(*Invocation) error
 
+	// Withdraw takes back what Send gave, if the runtime has not asked for it.
+	Withdraw() bool
+
 	// Events tells what the runtime said. It is never closed; after Serve has returned nothing more arrives.
 	Events() <-chan Event
 }

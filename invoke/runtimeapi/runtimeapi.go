@@ -131,6 +131,15 @@ func (l *line) Serve(ln net.Listener) {
 	l.running.Wait()
 }
 
+// Withdraw implements invoke.Talk.
+func (l *line) Withdraw() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.pending != nil
+	l.pending = nil
+	return was
+}
+
 func (l *line) add(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

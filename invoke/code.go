@@ -1,0 +1,183 @@
+package invoke
+
+import (
+	"compress/flate"
+	"container/list"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"lambent/blob"
+)
+
+// DefaultCodeBytes bounds the unpacked packages kept on disk.
+const DefaultCodeBytes = 8 << 30
+
+// Code is the packages of functions, unpacked, one folder for each content. A folder that no sandbox uses stays
+// for the next cold start until the space is needed. Everything in it can be made again from blobs, so it is
+// emptied at the start: after a power cut nobody knows which of its files are whole.
+type Code struct {
+	blobs *blob.Store
+	dir   string
+	limit int64
+
+	mu      sync.Mutex
+	entries map[[32]byte]*codeEntry
+	unused  *list.List // of *codeEntry without users, least recently used first
+	bytes   int64
+}
+
+type codeEntry struct {
+	sum   [32]byte
+	dir   string
+	bytes int64
+	users int
+	place *list.Element // in unused, nil while used
+	done  chan struct{} // closed when unpacked
+	err   error         // valid after done
+}
+
+// OpenCode makes the cache in dir, which is its own. limit 0 means DefaultCodeBytes.
+func OpenCode(blobs *blob.Store, dir string, limit int64) (*Code, error) {
+	if limit == 0 {
+		limit = DefaultCodeBytes
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("code cache: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("code cache: %w", err)
+	}
+	return &Code{blobs: blobs, dir: dir, limit: limit, entries: map[[32]byte]*codeEntry{}, unused: list.New()}, nil
+}
+
+// Check unpacks a package and so finds out whether it is sound; it is there then for the first cold start. What is
+// wrong with the package is a *CodeError.
+func (c *Code) Check(ctx context.Context, ref blob.Ref) error {
+	_, free, err := c.hold(ctx, ref)
+	if err == nil {
+		free()
+	}
+	return err
+}
+
+// hold returns the folder with the package's files, which stays until free is called.
+func (c *Code) hold(ctx context.Context, ref blob.Ref) (dir string, free func(), err error) {
+	c.mu.Lock()
+	e := c.entries[ref.SHA256]
+	if e == nil {
+		e = &codeEntry{sum: ref.SHA256, dir: filepath.Join(c.dir, hex.EncodeToString(ref.SHA256[:])), done: make(chan struct{})}
+		c.entries[ref.SHA256] = e
+		// Others may wait for it: the first one's going away does not end it.
+		go c.unpack(context.WithoutCancel(ctx), e, ref)
+	}
+	e.users++
+	if e.place != nil {
+		c.unused.Remove(e.place)
+		e.place = nil
+	}
+	c.mu.Unlock()
+	free = sync.OnceFunc(func() { c.free(e) })
+	select {
+	case <-e.done:
+	case <-ctx.Done():
+		free()
+		return "", nil, ctx.Err()
+	}
+	if e.err != nil {
+		free()
+		return "", nil, e.err
+	}
+	return e.dir, free, nil
+}
+
+func (c *Code) free(e *codeEntry) {
+	c.mu.Lock()
+	e.users--
+	if e.users == 0 && e.err == nil && c.entries[e.sum] == e {
+		e.place = c.unused.PushBack(e)
+	}
+	gone := c.shrinkLocked()
+	c.mu.Unlock()
+	remove(gone)
+}
+
+// shrinkLocked forgets folders that nobody uses until the rest fits, and returns where they are.
+func (c *Code) shrinkLocked() []string {
+	var gone []string
+	for c.bytes > c.limit && c.unused.Len() > 0 {
+		e := c.unused.Remove(c.unused.Front()).(*codeEntry)
+		delete(c.entries, e.sum)
+		c.bytes -= e.bytes
+		// Renamed under the lock, so that the same package may be unpacked again at once.
+		old := e.dir + ".old"
+		if err := os.Rename(e.dir, old); err == nil {
+			gone = append(gone, old)
+		}
+	}
+	return gone
+}
+
+func remove(dirs []string) {
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			slog.Warn("code cache: an old folder stays", "folder", dir, "error", err)
+		}
+	}
+}
+
+func (c *Code) unpack(ctx context.Context, e *codeEntry, ref blob.Ref) {
+	n, err := c.unpackInto(ctx, e.dir, ref)
+	c.mu.Lock()
+	if e.bytes, e.err = n, err; err != nil {
+		delete(c.entries, e.sum) // the next one tries again
+	} else {
+		c.bytes += n
+	}
+	gone := c.shrinkLocked()
+	c.mu.Unlock()
+	close(e.done)
+	remove(gone)
+}
+
+func (c *Code) unpackInto(ctx context.Context, dir string, ref blob.Ref) (n int64, err error) {
+	b, err := c.blobs.Open(ctx, ref)
+	if err != nil {
+		return 0, fmt.Errorf("code %s: %w", ref, err)
+	}
+	defer b.Close()
+	tmp, err := os.MkdirTemp(c.dir, "new-")
+	if err != nil {
+		return 0, fmt.Errorf("code cache: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(tmp)
+		}
+	}()
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return 0, fmt.Errorf("code cache: %w", err)
+	}
+	if n, err = unzip(ctx, b, ref.Size, tmp); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return 0, fmt.Errorf("code cache: %w", err)
+	}
+	return n, nil
+}
+
+func isNoSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
+}
+
+func isCorrupt(err error) bool {
+	var bad flate.CorruptInputError
+	return errors.As(err, &bad)
+}

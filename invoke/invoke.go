@@ -1,0 +1,438 @@
+// Package invoke runs functions, for any front door: Lambda's API, OpenWhisk's.
+//
+// # What it does
+//
+// [Invoker.Call] admits an invocation (concurrency of the function and of its account), gets a sandbox from the
+// pool, loads the function into it if it is a cold one, hands over the event, waits for the answer within the
+// function's timeout, and gives the sandbox back; one that timed out or crashed is destroyed. One invocation at
+// a time runs in a sandbox. [Queue] keeps asynchronous events durably until they have been run.
+//
+// # What is written where
+//
+// Nothing about invocations is stored, except the rows of [Queue]. Packages are unpacked into a folder ([Code])
+// that can be thrown away. What functions log goes to a [LogSink] through [Logs].
+//
+// # Differences from AWS
+//
+// A timeout or a crash destroys the sandbox together with its /tmp; AWS keeps /tmp of some. A start that fails is not
+// tried a second time within the same invocation, except when it took longer than the limit of 10 s.
+package invoke
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lambent/cloud"
+	"lambent/runtimes"
+	"lambent/sandbox"
+	"lambent/sandbox/driver"
+)
+
+// Payload limits, as on AWS.
+const (
+	MaxPayload      = 6 * 1024 * 1024 // of a call that waits for its answer
+	MaxAsyncPayload = 1024 * 1024     // of an event
+)
+
+// Config is what an Invoker is made of.
+type Config struct {
+	Pool        *sandbox.Pool // its sessions are made by Sessions
+	Runtimes    *runtimes.Set
+	Code        *Code
+	Credentials Credentials
+
+	Env   map[string]string // for every function: where the cloud itself is, what to trust
+	Ports []driver.Port     // what every function finds on its own loopback
+
+	InitLimit time.Duration // for loading a function before its first event; default 10 s
+}
+
+// An Invoker runs functions.
+type Invoker struct {
+	config      Config
+	admission   admission
+	credentials credentialCache
+}
+
+// New makes an Invoker.
+func New(c Config) *Invoker {
+	if c.InitLimit == 0 {
+		c.InitLimit = 10 * time.Second
+	}
+	return &Invoker{
+		config:      c,
+		admission:   admission{count: map[string]int{}},
+		credentials: credentialCache{from: c.Credentials, known: map[string]Credential{}},
+	}
+}
+
+// A Request is one event for a function.
+type Request struct {
+	Payload       []byte // JSON
+	ClientContext string // JSON, "" when none
+	RequestID     string // "" makes a new one
+	TraceID       string // "" makes a new one
+	ARN           string // the function as the client named it, alias or version included
+	LogTail       bool   // give back the end of the log
+}
+
+// A Result is what came of an invocation that was run.
+type Result struct {
+	RequestID     string
+	Payload       []byte
+	FunctionError string // "" or "Unhandled": then Payload is an error document
+	LogTail       []byte
+	Version       string // that ran
+}
+
+// errShutdown says that the invocation was cut off by us.
+var errShutdown = errors.New("invoke: the sandbox was taken away")
+
+// Call runs fn once. An error says that it was not run, or that it is our fault if it was cut off; what goes wrong
+// in the function itself is in the Result. *Throttled says that too much runs already. The client's going
+// away does not stop a function that runs, so ctx ends the waiting for a start only.
+func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (*Result, error) {
+	scope, err := v.admission.enter(fn)
+	if err != nil {
+		return nil, err
+	}
+	defer v.admission.leave(scope)
+
+	run := &run{v: v, fn: fn, req: req, report: report{fn: fn, requestID: req.RequestID}}
+	if run.report.requestID == "" {
+		run.report.requestID = NewRequestID()
+	}
+	for {
+		if err := run.obtain(ctx); err != nil {
+			return nil, err
+		}
+		if !run.invoke() {
+			break
+		}
+	}
+	return run.result()
+}
+
+// Expect tells that a function of that kind has been deployed, so that its first call finds a stem cell.
+func (v *Invoker) Expect(ctx context.Context, fn *Function) {
+	plan, err := v.config.Runtimes.Plan(v.describe(fn, "/", nil))
+	if err == nil && plan.Stem != "" {
+		v.config.Pool.Expect(&sandbox.Stem{Name: plan.Stem, Spec: plan.StemSpec})
+	}
+}
+
+// Forget lets the sandboxes of fn go: it was changed or deleted.
+func (v *Invoker) Forget(fn *Function) { v.config.Pool.Evict(fn.key()) }
+
+// Supports tells whether some runtime here answers to that name.
+func (v *Invoker) Supports(runtime string) bool { return v.config.Runtimes.Known(runtime) }
+
+// CheckCode finds out whether a function's package is sound, and has it ready for the first call. What is wrong
+// with the package is a *CodeError.
+func (v *Invoker) CheckCode(ctx context.Context, fn *Function) error {
+	return v.config.Code.Check(ctx, fn.Code)
+}
+
+// describe is fn as the runtimes see it.
+func (v *Invoker) describe(fn *Function, codeDir string, env map[string]string) runtimes.Function {
+	return runtimes.Function{
+		Runtime: fn.Runtime, Handler: fn.Handler, CodeDir: codeDir, Env: env, Ports: v.config.Ports,
+		Limits:   driver.Limits{MemoryBytes: int64(fn.Memory) << 20, CPUQuota: fn.cpus()},
+		TmpBytes: int64(fn.Tmp) << 20,
+	}
+}
+
+// A run is one call on its way.
+type run struct {
+	v       *Invoker
+	fn      *Function
+	req     *Request
+	report  report
+	box     *sandbox.Sandbox
+	session *Session
+	tail    []byte
+	err     error
+
+	retried   bool      // the start took too long once, or a warm sandbox turned out to be dead
+	startedAt time.Time // when the time limit of the call begins, if the start counts
+}
+
+// obtain gets a sandbox with the function loaded, or has the outcome of the failed start in the report.
+func (r *run) obtain(ctx context.Context) error {
+	if r.warm() {
+		return nil
+	}
+	return r.cold(ctx)
+}
+
+// warmPool is what a pool may offer beyond Acquire: a warm sandbox, or nil at once, without a plan of how to start one.
+type warmPool interface {
+	AcquireWarm(key string) *sandbox.Sandbox
+}
+
+// warm takes a sandbox that has run the function before.
+func (r *run) warm() bool {
+	pool, ok := any(r.v.config.Pool).(warmPool)
+	for ok {
+		box := pool.AcquireWarm(r.fn.key())
+		if box == nil {
+			return false
+		}
+		session := box.Session.(*Session)
+		if !session.expired(time.Now()) {
+			r.box, r.session = box, session
+			return true
+		}
+		r.v.config.Pool.Discard(box) // its credentials would end in the midst of the call
+	}
+	return false
+}
+
+// cold starts a sandbox for the function, from a stem cell if there is one.
+func (r *run) cold(ctx context.Context) error {
+	v, fn, now := r.v, r.fn, time.Now()
+	dir, free, err := v.config.Code.hold(ctx, fn.Code)
+	if err != nil {
+		return fmt.Errorf("function %s: %w", fn.Name, err)
+	}
+	cred, err := v.credentials.of(ctx, fn, now)
+	if err != nil {
+		free()
+		return fmt.Errorf("credentials of function %s: %w", fn.Name, err)
+	}
+	stream := streamName(fn.Version, now)
+	plan, err := v.config.Runtimes.Plan(v.describe(fn, dir, v.environment(fn, stream, cred)))
+	if err != nil {
+		free()
+		return err
+	}
+	want := sandbox.Plan{Key: fn.key(), Spec: plan.Spec, Mounts: plan.StemMounts}
+	if plan.Stem != "" {
+		want.Stem = &sandbox.Stem{Name: plan.Stem, Spec: plan.StemSpec}
+	}
+	box, err := v.config.Pool.Acquire(ctx, want)
+	if err != nil {
+		free()
+		if errors.Is(err, sandbox.ErrFull) {
+			return &Throttled{AccountExceeded}
+		}
+		return fmt.Errorf("start function %s: %w", fn.Name, err)
+	}
+	r.box, r.session = box, box.Session.(*Session)
+	if box.Origin == sandbox.Warm { // given back by another call meanwhile
+		free()
+		if r.session.expired(now) {
+			v.config.Pool.Discard(box)
+			return r.cold(ctx)
+		}
+		return nil
+	}
+	if fn.systemLogs() {
+		r.session.note(initStart(fn, fn.Runtime))
+	}
+	if plan.Notice != "" {
+		r.session.note(plan.Notice + "\n")
+	}
+	r.session.adopt(fn, stream, cred.Expires, free)
+	if box.Origin == sandbox.FromStem {
+		if err := r.session.talk.Assign(plan.Assignment); err != nil {
+			v.config.Pool.Discard(box)
+			return fmt.Errorf("start function %s: %w", fn.Name, err)
+		}
+	}
+	return r.load(ctx, now)
+}
+
+// load waits until the handler is loaded. A start that fails is the call's outcome.
+func (r *run) load(ctx context.Context, began time.Time) error {
+	limit := r.v.config.InitLimit
+	if r.retried {
+		limit = r.fn.Timeout
+		r.startedAt = began
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	var o outcome
+	select {
+	case e := <-r.session.talk.Events():
+		if e.Kind == Ready {
+			r.report.init = time.Since(began)
+			return nil
+		}
+		o = unstarted(e)
+	case <-r.box.Done():
+		if o = r.exited(); r.err != nil {
+			return r.err
+		}
+	case <-timer.C:
+		return r.tooSlow(ctx, time.Since(began))
+	}
+	took := time.Since(began)
+	r.session.note(initReport(r.fn, took, "error", o.errorType))
+	r.session.begin(&r.report, r.req.LogTail)
+	r.end(o, took)
+	return nil
+}
+
+// tooSlow ends a start that took too long. The first time another start is made, which counts as part of the call.
+func (r *run) tooSlow(ctx context.Context, took time.Duration) error {
+	r.session.note(initReport(r.fn, took, "timeout", ""))
+	if !r.retried {
+		r.retried = true
+		r.v.config.Pool.Discard(r.box)
+		return r.cold(ctx)
+	}
+	r.session.begin(&r.report, r.req.LogTail)
+	r.end(timedOut(r.report.requestID, r.fn.Timeout, time.Now()), took)
+	return nil
+}
+
+// invoke hands the event over and waits for the end. It returns true when the sandbox turned out to be dead before it
+// took the event: then another may.
+func (r *run) invoke() (again bool) {
+	if r.box == nil { // the start was the end
+		return false
+	}
+	began := time.Now()
+	if !r.startedAt.IsZero() {
+		began = r.startedAt
+	}
+	deadline := began.Add(r.fn.Timeout)
+	r.session.begin(&r.report, r.req.LogTail)
+	inv := Invocation{RequestID: r.report.requestID, TraceID: r.req.TraceID, ARN: r.req.ARN, Deadline: deadline,
+		ClientContext: r.req.ClientContext, Payload: r.req.Payload}
+	if inv.TraceID == "" {
+		inv.TraceID = newTraceID(began)
+	}
+	if inv.ARN == "" {
+		inv.ARN = r.fn.ARN
+	}
+	if err := r.session.talk.Send(&inv); err != nil {
+		slog.Debug("event not handed over", "function", r.fn.Name, "error", err) // the select below sees why
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	var o outcome
+	select {
+	case e := <-r.session.talk.Events():
+		o = r.heard(e)
+	case <-r.box.Done():
+		select {
+		case e := <-r.session.talk.Events(): // it answered, then it went
+			o = r.heard(e)
+		default:
+			if r.box.Origin == sandbox.Warm && !r.retried && r.session.talk.Withdraw() {
+				r.retried = true
+				r.v.config.Pool.Discard(r.box)
+				r.box = nil
+				return true
+			}
+			o = r.exited()
+		}
+	case <-timer.C:
+		o = timedOut(r.report.requestID, r.fn.Timeout, time.Now())
+	}
+	r.end(o, time.Since(began))
+	return false
+}
+
+func (r *run) heard(e Event) outcome {
+	switch e.Kind {
+	case Answered:
+		return answered(e)
+	case Failed:
+		return failed(e)
+	case TooLarge:
+		return tooLarge()
+	}
+	return unstarted(e)
+}
+
+// exited is the outcome of a sandbox that has ended by itself; one that we ended is our fault.
+func (r *run) exited() outcome {
+	exit := r.box.Exit()
+	if exit.Killed && !exit.OOM {
+		r.err = errShutdown
+	}
+	return exited(r.report.requestID, exit)
+}
+
+// end writes the report and gives the sandbox back.
+func (r *run) end(o outcome, took time.Duration) {
+	if o.status == "timeout" {
+		took = r.fn.Timeout
+	}
+	rep := r.report
+	rep.out, rep.duration = o, took
+	r.report.out = o
+	box := r.box
+	r.box = nil
+	rep.memory = box.MaxMemory
+	if o.broken || r.req.LogTail {
+		r.tail = r.session.finishNow(&rep)
+	} else {
+		r.session.finish(&rep)
+	}
+	if o.broken {
+		r.v.config.Pool.Discard(box)
+	} else {
+		r.v.config.Pool.Release(box)
+	}
+}
+
+func (r *run) result() (*Result, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	res := &Result{RequestID: r.report.requestID, Payload: r.report.out.payload, Version: r.fn.Version}
+	if r.report.out.failed {
+		res.FunctionError = "Unhandled"
+	}
+	if r.req.LogTail {
+		res.LogTail = r.tail
+	}
+	return res, nil
+}
+
+// Fault turns an error of Call into what a client of AWS sees. Faults and errors it does not know stay as they are.
+func Fault(err error) error {
+	var throttled *Throttled
+	var code *CodeError
+	switch {
+	case errors.As(err, &throttled):
+		f := cloud.Faultf("TooManyRequestsException", "Rate Exceeded.")
+		f.Cause = err
+		return f
+	case errors.As(err, &code):
+		f := cloud.Faultf("InvalidZipFileException", "%s", code.Message)
+		f.Cause = err
+		return f
+	}
+	return err
+}
+
+// NewRequestID makes a random UUID.
+func NewRequestID() string {
+	var u [16]byte
+	rand.Read(u[:])
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	var b [36]byte
+	hex.Encode(b[:], u[:4])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	hex.Encode(b[9:], u[4:6])
+	hex.Encode(b[14:], u[6:8])
+	hex.Encode(b[19:], u[8:10])
+	hex.Encode(b[24:], u[10:])
+	return string(b[:])
+}
+
+func newTraceID(now time.Time) string {
+	var u [20]byte
+	rand.Read(u[:])
+	return fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", now.Unix(), u[:12], u[12:])
+}
