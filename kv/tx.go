@@ -30,6 +30,7 @@ type state struct {
 	topics []string
 	err    error // the first limit that was broken
 	done   bool
+	buf    []byte // for one key at a time
 }
 
 // errEnded is the answer to a closure that let its transaction out.
@@ -173,7 +174,7 @@ func (tx *Tx) Get(ctx context.Context, key []byte) ([]byte, error) {
 	if err := tx.st.check(); err != nil {
 		return nil, err
 	}
-	k := tx.full(key)
+	k := tx.st.key(tx.prefix, key)
 	if v, known := tx.st.writes.get(k); known {
 		return v, nil
 	}
@@ -293,6 +294,12 @@ func (o *overlay) merge(base []KV, own []int32, r Range) []KV {
 	return out
 }
 
+// key returns key with the room's prefix, good until the next call.
+func (st *state) key(prefix, key []byte) []byte {
+	st.buf = append(append(st.buf[:0], prefix...), key...)
+	return st.buf
+}
+
 // full returns key with the room's prefix.
 func (tx *Tx) full(key []byte) []byte { return slices.Concat(tx.prefix, key) }
 
@@ -330,7 +337,7 @@ func (s snapshot) Get(ctx context.Context, key []byte) ([]byte, error) {
 	if err := s.st.check(); err != nil {
 		return nil, err
 	}
-	return s.st.txn.Get(ctx, slices.Concat(s.prefix, key), false)
+	return s.st.txn.Get(ctx, s.st.key(s.prefix, key), false)
 }
 
 func (s snapshot) GetAll(ctx context.Context, keys ...[]byte) ([][]byte, error) {

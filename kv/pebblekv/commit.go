@@ -30,6 +30,7 @@ func (e *Engine) commit(t *txn, ops []driver.Op) (driver.Stamp, error) {
 	}
 	_ = batch.Close() // reports nothing
 	e.durable.advance(version)
+	e.snapshots.expire(version)
 	if err := e.failure(); err != nil {
 		return driver.Stamp{}, err
 	}

@@ -15,14 +15,15 @@
 //
 // # Locks
 //
-// commitMu -> recent.mu means that recent.mu may be taken while commitMu is held, not the opposite.
-// waiters.mu is taken alone.
+// commitMu -> recent.mu means that recent.mu may be taken while commitMu is held, not the opposite. All
+// other locks here are taken alone.
 package pebblekv
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,15 +40,17 @@ type Engine struct {
 	space *space
 	fatal func(error)
 
-	commitMu sync.Mutex // serializes check, version and apply
-	reserved uint64     // versions up to here may be used without a new reservation; guarded by commitMu
-	assigned atomic.Uint64
-	applied  atomic.Uint64 // every commit up to here is visible; stored while commitMu is held
-	durable  durable
-	recent   recent
+	commitMu  sync.Mutex // serializes check, version and apply
+	reserved  uint64     // versions up to here may be used without a new reservation; guarded by commitMu
+	assigned  atomic.Uint64
+	applied   atomic.Uint64 // every commit up to here is visible; stored while commitMu is held
+	durable   durable
+	recent    recent
+	snapshots snapshots
 
 	broken  atomic.Pointer[error] // why the store has stopped
 	running running
+	txns    sync.Pool // of *txn
 	counts  counts
 }
 
@@ -64,7 +67,12 @@ func (e *Engine) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error
 	if !e.running.enter() {
 		return nil, driver.ErrClosed
 	}
-	return newTxn(e, mode), nil
+	t, _ := e.txns.Get().(*txn)
+	if t == nil {
+		t = &txn{e: e}
+	}
+	t.mode = mode
+	return t, nil
 }
 
 // StableBefore implements driver.Engine. Only durable commits count: a version that is visible but not
@@ -84,6 +92,7 @@ func (e *Engine) Close() error {
 	if !e.running.stop(closeGrace) {
 		return errors.New("kv: close: transactions are still running")
 	}
+	e.snapshots.expire(math.MaxUint64)
 	if err := e.failure(); err != nil {
 		return err // Pebble cannot be closed in good order any more
 	}

@@ -3,6 +3,7 @@ package pebblekv
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/btree"
 
@@ -45,11 +46,12 @@ func (r *recent) init(version uint64) {
 	r.floor = version
 }
 
-// enter registers a transaction whose snapshot has everything up to version.
-func (r *recent) enter(t *txn, version func() uint64) {
+// enter registers a transaction that is about to take its snapshot, and gives it the version up to which
+// the snapshot must reach. From now on nothing is forgotten that is later than this.
+func (r *recent) enter(t *txn, applied *atomic.Uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.version, t.entered = version(), true
+	t.version, t.entered = applied.Load(), true
 	t.older = r.newest
 	if r.newest == nil {
 		r.oldest = t
@@ -79,7 +81,7 @@ func (r *recent) leave(t *txn) {
 	t.older, t.newer, t.entered = nil, nil, false
 }
 
-// check says whether what t has read is still so. mu must be held.
+// checkLocked says whether what t has read is still so.
 func (r *recent) checkLocked(t *txn) error {
 	if !t.reads.any() {
 		return nil

@@ -13,37 +13,32 @@ import (
 
 // txn is one transaction attempt.
 type txn struct {
-	e        *Engine
-	mode     driver.Mode
-	snap     *pebble.Snapshot
-	version  uint64 // the snapshot has all commits up to here …
-	upper    uint64 // … and none above this
-	reads    readSet
-	loose    bool   // untracked reads were made in a ReadWrite transaction
-	awaited  uint64 // ReadOnly: what was read is durable once this version is
-	entered  bool   // in the list of recent, whose lock guards it and the links
-	older    *txn
-	newer    *txn
-	finished bool
+	e       *Engine
+	mode    driver.Mode
+	snap    *snapshot // nil before the first read
+	version uint64    // the snapshot has all commits up to here
+	reads   readSet
+	loose   bool   // untracked reads were made in a ReadWrite transaction
+	awaited uint64 // what was read is durable once this version is
+	entered bool   // in the list of recent, whose lock guards it and the links
+	older   *txn
+	newer   *txn
 }
 
 var _ driver.Txn = (*txn)(nil)
 
-func newTxn(e *Engine, mode driver.Mode) *txn { return &txn{e: e, mode: mode} }
-
-// begin takes the snapshot. The version is read before, so that the snapshot lacks nothing up to it (it may
-// have more, which costs a conflict at worst), and the upper bound after.
+// begin takes the snapshot. One that writes gets the latest, to meet few conflicts. One that only reads is
+// content with any that has all that is acknowledged.
 func (t *txn) begin() {
-	if t.snap != nil {
+	switch {
+	case t.snap != nil:
 		return
+	case t.mode == driver.ReadOnly:
+		t.version = t.e.durable.version.Load()
+	default:
+		t.e.recent.enter(t, &t.e.applied)
 	}
-	if t.mode == driver.ReadOnly {
-		t.version = t.e.applied.Load()
-	} else {
-		t.e.recent.enter(t, t.e.applied.Load)
-	}
-	t.snap = t.e.db.NewSnapshot()
-	t.upper = t.e.assigned.Load()
+	t.snap = t.e.snapshot(t.version)
 }
 
 // Get implements driver.Txn.
@@ -178,7 +173,7 @@ func (t *txn) noteRange(s span, tracked bool) {
 // it, unless that is after the snapshot. When nothing in the snapshot waits for its sync, nothing is asked.
 func (t *txn) await(last func(*recent) uint64) {
 	d := t.e.durable.version.Load()
-	if t.upper <= d || t.awaited == t.upper {
+	if t.snap.upper <= d || t.awaited == t.snap.upper {
 		return
 	}
 	r := &t.e.recent
@@ -186,16 +181,16 @@ func (t *txn) await(last func(*recent) uint64) {
 	defer r.mu.Unlock()
 	version := last(r)
 	if r.floor > d {
-		version = t.upper // some writes that are not durable were forgotten
+		version = t.snap.upper // some writes that are not durable were forgotten
 	}
-	t.awaited = max(t.awaited, min(version, t.upper))
+	t.awaited = max(t.awaited, min(version, t.snap.upper))
 }
 
 // Commit implements driver.Txn.
 func (t *txn) Commit(ctx context.Context, ops []driver.Op) (driver.Stamp, error) {
 	if len(ops) == 0 {
 		t.begin()
-		upper := t.upper
+		upper := t.snap.upper
 		return driver.MakeStamp(upper, 1<<16-1, 1<<16-1), t.Finish(ctx)
 	}
 	defer t.release()
@@ -224,7 +219,7 @@ func (t *txn) Finish(ctx context.Context) error {
 // awaitReads is await for all reads of a ReadWrite transaction.
 func (t *txn) awaitReads() {
 	if t.loose {
-		t.awaited = t.upper
+		t.awaited = t.snap.upper
 	}
 	least := t.e.durable.version.Load()
 	for key := range t.reads.keys {
@@ -235,17 +230,17 @@ func (t *txn) awaitReads() {
 	}
 }
 
-// release gives back what the transaction holds.
+// release gives back what the transaction holds, itself included.
 func (t *txn) release() {
-	if t.finished {
-		return
-	}
-	t.finished = true
+	e := t.e
 	if t.snap != nil {
-		_ = t.snap.Close() // reports nothing but a second Close
+		e.snapshots.release(t.snap)
 	}
-	t.e.recent.leave(t)
-	t.e.running.leave()
+	e.recent.leave(t)
+	t.reads.reset()
+	*t = txn{e: e, reads: t.reads}
+	e.txns.Put(t)
+	e.running.leave()
 }
 
 // span is the keys from begin up to end.
@@ -266,6 +261,15 @@ func (s *readSet) addKey(key []byte) {
 
 func (s *readSet) addRange(r span) {
 	s.ranges = append(s.ranges, span{slices.Clone(r.begin), slices.Clone(r.end)})
+}
+
+// reset empties the set and keeps a buffer of ordinary size for the next transaction.
+func (s *readSet) reset() {
+	clear(s.ranges)
+	*s = readSet{buf: s.buf[:0], ends: s.ends[:0], ranges: s.ranges[:0]}
+	if cap(s.buf) > 16<<10 {
+		*s = readSet{}
+	}
 }
 
 func (s *readSet) any() bool { return len(s.ends)+len(s.ranges) > 0 }
