@@ -93,7 +93,8 @@ func (s *Service) assumeRole(ctx context.Context, c cloud.Caller, in *AssumeRole
 	if err != nil {
 		return nil, err
 	}
-	if trusted, err := trusts(document, c, cloud.Val(in.ExternalId)); err != nil {
+	role, _ := cloud.ParseARN(arn)
+	if trusted, err := trusts(document, role.Account, c, cloud.Val(in.ExternalId)); err != nil {
 		return nil, err
 	} else if !found || !trusted { // AWS does not tell the two apart
 		return nil, cloud.Faultf("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.ARN, arn).WithStatus(403)
@@ -115,8 +116,8 @@ func (s *Service) assumeRole(ctx context.Context, c cloud.Caller, in *AssumeRole
 	}, nil
 }
 
-// trusts asks the role's trust policy. The root key of the role's own account passes.
-func trusts(document string, c cloud.Caller, externalID string) (bool, error) {
+// trusts asks the trust policy of a role in account. The root key of that account passes.
+func trusts(document, account string, c cloud.Caller, externalID string) (bool, error) {
 	if document == "" {
 		return false, nil
 	}
@@ -133,7 +134,7 @@ func trusts(document string, c cloud.Caller, externalID string) (bool, error) {
 		who = policy.Principals{Service: c.Via}
 	}
 	d := policy.Evaluate(policy.Request{Action: "sts:AssumeRole", Resource: "*", Principal: who, Context: known}, p)
-	return d == policy.Allow || c.Root && d != policy.Deny, nil
+	return d == policy.Allow || c.Root && c.Account == account && d != policy.Deny, nil
 }
 
 // SessionCredentials are temporary credentials of a role.
@@ -152,7 +153,7 @@ func (s *Service) ForService(ctx context.Context, principal, roleARN, sessionNam
 	if err != nil {
 		return c, err
 	}
-	trusted, err := trusts(document, cloud.Caller{Via: principal}, "")
+	trusted, err := trusts(document, "", cloud.Caller{Via: principal}, "")
 	if err != nil {
 		return c, err
 	}

@@ -48,6 +48,7 @@ func TestAssumeRole(t *testing.T) {
 		{"no external id", other, AssumeRoleInput{RoleArn: new(arn), RoleSessionName: new("s1")}, "AccessDenied"},
 		{"not trusted", other, AssumeRoleInput{RoleArn: new(closed), RoleSessionName: new("s1")}, "AccessDenied"},
 		{"root", root, AssumeRoleInput{RoleArn: new(closed), RoleSessionName: new("s1")}, ""},
+		{"root of another account", cloud.Caller{Account: "111111111111", Root: true, Now: now}, AssumeRoleInput{RoleArn: new(closed), RoleSessionName: new("s1")}, "AccessDenied"},
 		{"no such role", root, AssumeRoleInput{RoleArn: new(arn + "x"), RoleSessionName: new("s1")}, "AccessDenied"},
 		{"too long", root, AssumeRoleInput{RoleArn: new(arn), RoleSessionName: new("s1"), DurationSeconds: new(int32(7201))}, "ValidationError"},
 		{"bad name", root, AssumeRoleInput{RoleArn: new(arn), RoleSessionName: new("a b")}, "ValidationError"},
