@@ -35,18 +35,12 @@ func testHistories(t *testing.T, open func(t testing.TB) driver.Engine) {
 	t.Cleanup(func() { must(t, engine.Close()) })
 	run, committed, refused := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		run++
-		h := &history{t: t, rt: rt, engine: engine, prefix: fmt.Sprintf("\x02%08d/", run)}
-		for range rapid.IntRange(4, 30).Draw(rt, "steps") {
-			h.step()
+		for range 10 {
+			run++
+			h := &history{t: t, rt: rt, engine: engine, prefix: fmt.Sprintf("\x02%08d/", run)}
+			h.run()
+			committed, refused = committed+len(h.done), refused+h.refused
 		}
-		for len(h.running) > 0 {
-			h.end(0)
-		}
-		if !h.serial(model{}, h.done, h.final()) {
-			rt.Fatalf("no serial order explains this:\n%s", h)
-		}
-		committed, refused = committed+len(h.done), refused+h.refused
 	})
 	t.Logf("%d attempts succeeded, %d were refused", committed, refused)
 	if refused == 0 {
@@ -66,6 +60,18 @@ type history struct {
 }
 
 const maxRunning, maxBegun = 4, 7
+
+func (h *history) run() {
+	for range rapid.IntRange(4, 30).Draw(h.rt, "steps") {
+		h.step()
+	}
+	for len(h.running) > 0 {
+		h.end(0)
+	}
+	if !h.serial(model{}, h.done, h.final()) {
+		h.rt.Fatalf("no serial order explains this:\n%s", h)
+	}
+}
 
 func (h *history) step() {
 	if len(h.running) == 0 || len(h.running) < maxRunning && rapid.IntRange(0, 3).Draw(h.rt, "begin") == 0 {

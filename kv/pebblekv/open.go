@@ -161,7 +161,7 @@ func (e *Engine) number(key []byte) (uint64, error) {
 
 // lockError tells a folder in use from one that cannot be written.
 func lockError(dir string, err error) error {
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && canWrite(dir) {
+	if canWrite(dir) {
 		return fmt.Errorf("%w: %s", ErrInUse, dir)
 	}
 	return openError(dir, err)
