@@ -138,6 +138,10 @@ func s3SignatureFault(e *sigv4.Error, now time.Time) *cloud.Fault {
 		return f
 	case sigv4.ChunkMalformed, sigv4.LengthMismatch:
 		return fault("IncompleteBody", e.Message, 400)
+	case sigv4.LengthAbsent:
+		return fault("MissingContentLength", e.Message, 411)
+	case sigv4.TrailerMalformed:
+		return fault("MalformedTrailerError", e.Message, 400)
 	case sigv4.ChecksumInvalid:
 		return fault("InvalidRequest", e.Message, 400)
 	case sigv4.ChecksumMismatch:

@@ -24,7 +24,9 @@ const (
 	ChunkMismatch           // a chunk's or the trailer's signature is wrong
 	ChunkMalformed          // the body is not in the chunked form that it claims
 	LengthMismatch          // the chunks do not add up to X-Amz-Decoded-Content-Length
-	ChecksumInvalid         // the trailer is not what X-Amz-Trailer announces
+	LengthAbsent            // chunked, and no X-Amz-Decoded-Content-Length
+	TrailerMalformed        // what follows the last chunk is not what X-Amz-Trailer announces
+	ChecksumInvalid         // X-Amz-Trailer or the checksum itself cannot be read
 	ChecksumMismatch        // the trailer's checksum is not that of the body
 	PolicyFailed            // a condition of the upload form's policy does not hold
 	PolicyTooSmall          // the upload is shorter than the policy allows

@@ -61,7 +61,3 @@ func (b *hashedBody) Read(p []byte) (int, error) {
 	b.err = err
 	return n, err
 }
-
-func openChunked(r *http.Request, payload string, proof *Proof) error {
-	return errorf(PayloadInvalid, "%s is not supported yet", payload)
-}
