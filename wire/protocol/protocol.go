@@ -2,21 +2,68 @@
 package protocol
 
 import (
+	"reflect"
+	"unicode"
+
 	"lambent/service"
 	"lambent/wire"
+	"lambent/wire/awsjson"
+	"lambent/wire/awsquery"
+	"lambent/wire/plan"
+	"lambent/wire/restjson"
+	"lambent/wire/restxml"
 )
 
 // For returns the codec of a protocol; ok is false where none is implemented yet
 // (ec2Query and rpcv2Cbor), which the gateway answers with a NotImplemented fault.
 func For(p service.Protocol) (c wire.Codec, ok bool) {
 	switch p {
+	case service.AWSJSON10:
+		return awsjson.V10, true
+	case service.AWSJSON11:
+		return awsjson.V11, true
+	case service.AWSQuery:
+		return awsquery.Codec{}, true
+	case service.RestJSON:
+		return restjson.Codec{}, true
+	case service.RestXML:
+		return restxml.Codec{}, true
 	}
 	return nil, false
 }
 
 // Validate checks a decoded input against what the API model says of its members: required, length,
-// range, pattern, enum. The error is a *cloud.Fault with AWS's code and wording for the protocol,
-// naming every member that failed; nil when all is well. S3 checks nothing here, as on AWS.
+// range, pattern, enum. The error is a *cloud.Fault with AWS's code and wording for the service and protocol,
+// naming every member that failed; nil when all is well. S3 checks nothing here, as on AWS: it has
+// an error of its own for each rule.
 func Validate(api *service.API, p service.Protocol, in any) error {
-	return nil
+	if api.ServiceID == "S3" {
+		return nil
+	}
+	return plan.Validate(in, rules(api, p, in))
+}
+
+// rules is how the services differ, as recorded on AWS.
+func rules(api *service.API, p service.Protocol, in any) plan.Rules {
+	r := plan.Rules{Code: "ValidationException"}
+	if p == service.AWSQuery || p == service.EC2Query {
+		r.Code = "ValidationError"
+	}
+	switch api.ServiceID {
+	case "IAM":
+		r.Brief = true
+	case "API Gateway":
+		r.BodyRoot = firstLower(reflect.TypeOf(in).Elem().Name())
+	case "ApiGatewayV2":
+		r.Code = "BadRequestException"
+	case "CloudWatch Logs", "ECR":
+		r.Code = "InvalidParameterException"
+	}
+	return r
+}
+
+func firstLower(s string) string {
+	b := []rune(s)
+	b[0] = unicode.ToLower(b[0])
+	return string(b)
 }

@@ -1,0 +1,90 @@
+// Package fault reads a cloud.Fault together with what the API model says of it: the codecs share it.
+package fault
+
+import (
+	"reflect"
+	"strings"
+
+	"lambent/cloud"
+	"lambent/service"
+	"lambent/wire/plan"
+)
+
+// A View is what a codec writes of a fault.
+type View struct {
+	Name        string // shape name: what JSON protocols call it
+	Code        string // what XML and query protocols call it
+	Status      int
+	Sender      bool   // the client is to blame
+	Message     string // may be ""
+	MessageName string // what the model calls the message on the wire, "" where it has none
+
+	Detail  plan.Slot // further members; only where HasMore
+	HasMore bool
+}
+
+// Of looks f up in the model. A fault that the model does not know goes by its own code, with status 400.
+func Of(api *service.API, f *cloud.Fault) View {
+	v := View{Name: f.Code, Code: f.Code, Status: f.Status, Message: f.Message}
+	var shape reflect.Type
+	if m := model(api, f.Code); m != nil {
+		shape = m.Type
+		v.Sender = m.Sender
+		if m.Code != "" {
+			v.Code = m.Code
+		}
+		if v.Status == 0 {
+			v.Status = m.Status
+		}
+	} else {
+		v.Sender = f.Status < 500
+	}
+	if v.Status == 0 {
+		v.Status = 400
+	}
+	v.detail(f.Detail, shape)
+	return v
+}
+
+func model(api *service.API, code string) *service.ErrorModel {
+	if api == nil {
+		return nil
+	}
+	for i := range api.Errors {
+		if e := &api.Errors[i]; e.Name == code || e.Code == code && code != "" {
+			return e
+		}
+	}
+	return nil
+}
+
+// detail finds the message's name, and opens the further members.
+func (v *View) detail(detail any, shape reflect.Type) {
+	if s, err := plan.Open(detail); detail != nil && err == nil {
+		v.Detail, v.HasMore = s, true
+		if m := message(s.Type()); m != nil {
+			v.MessageName = m.Wire
+			if text, ok := s.Get(m); ok && v.Message == "" {
+				v.Message = text.String()
+			}
+		}
+		return
+	}
+	if shape == nil {
+		return
+	}
+	if t, err := plan.Of(shape); err == nil {
+		if m := message(t); m != nil {
+			v.MessageName = m.Wire
+		}
+	}
+}
+
+func message(t *plan.Type) *plan.Member {
+	for _, m := range t.Members {
+		if strings.EqualFold(m.Name, "message") && m.Type.Kind == plan.String {
+			return m
+		}
+	}
+	return nil
+}

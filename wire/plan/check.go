@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// check is what the model demands of one value.
+type check struct {
+	min, max bound
+	pattern  *Pattern
+	enum     []string
+}
+
+// bound is one end of a range of lengths or of numbers; text is how the model writes it.
+type bound struct {
+	text  string
+	value float64
+}
+
+func newCheck(tag reflect.StructTag, prefix string, kind Kind) (*check, error) {
+	c := &check{min: bound{value: math.Inf(-1)}, max: bound{value: math.Inf(1)}}
+	found := false
+	for _, key := range []string{"len", "range"} {
+		v, ok := tag.Lookup(prefix + key)
+		if !ok {
+			continue
+		}
+		found = true
+		lo, hi, ok := strings.Cut(v, ":")
+		if !ok || c.min.parse(lo) != nil || c.max.parse(hi) != nil {
+			return nil, fmt.Errorf("bad tag %s%s:%q", prefix, key, v)
+		}
+	}
+	if v, ok := tag.Lookup(prefix + "pat"); ok {
+		found = true
+		c.pattern = &Pattern{Source: v}
+	}
+	if v, ok := tag.Lookup(prefix + "enum"); ok {
+		found = true
+		c.enum = strings.Split(v, ",")
+	}
+	if !found || kind == Stream || kind == Document {
+		return nil, nil
+	}
+	return c, nil
+}
+
+func (b *bound) parse(s string) (err error) {
+	if s == "" {
+		return nil
+	}
+	b.text = s
+	b.value, err = strconv.ParseFloat(s, 64)
+	return err
+}
+
+// broken returns the constraints that s breaks, in AWS's words.
+func (c *check) broken(s Slot) (rules []string) {
+	size, what := measure(s)
+	if s.Type().Kind == String {
+		v := s.String()
+		if c.enum != nil && !contains(c.enum, v) {
+			rules = append(rules, enumRule(c.enum))
+		}
+		if c.pattern != nil && !c.pattern.Match(v) {
+			rules = append(rules, patternRule(c.pattern))
+		}
+	}
+	if size > c.max.value {
+		rules = append(rules, atMost(what, c.max))
+	}
+	if size < c.min.value {
+		rules = append(rules, atLeast(what, c.min))
+	}
+	return rules
+}
+
+// all returns every constraint, in the order in which AWS lists those of a list's elements.
+func (c *check) all(kind Kind) (rules []string) {
+	what := "length"
+	if kind.Integer() || kind == Float32 || kind == Float64 {
+		what = "value"
+	}
+	if c.enum != nil {
+		rules = append(rules, enumRule(c.enum))
+	}
+	if c.max.text != "" {
+		rules = append(rules, atMost(what, c.max))
+	}
+	if c.min.text != "" {
+		rules = append(rules, atLeast(what, c.min))
+	}
+	if c.pattern != nil {
+		rules = append(rules, patternRule(c.pattern))
+	}
+	if c.enum == nil {
+		rules = append(rules, notNull)
+	}
+	return rules
+}
+
+const notNull = "Member must not be null"
+
+func enumRule(enum []string) string {
+	return "Member must satisfy enum value set: [" + strings.Join(enum, ", ") + "]"
+}
+
+func patternRule(p *Pattern) string {
+	return "Member must satisfy regular expression pattern: " + p.Source
+}
+
+func atMost(what string, b bound) string {
+	return "Member must have " + what + " less than or equal to " + b.text
+}
+
+func atLeast(what string, b bound) string {
+	return "Member must have " + what + " greater than or equal to " + b.text
+}
+
+// measure returns what a value's bounds are about.
+func measure(s Slot) (size float64, what string) {
+	switch k := s.Type().Kind; {
+	case k.Integer():
+		return float64(s.Int()), "value"
+	case k == Float32 || k == Float64:
+		return s.Float(), "value"
+	case k == String:
+		return float64(utf8.RuneCountInString(s.String())), "length"
+	case k == Blob:
+		return float64(len(s.Bytes())), "length"
+	case k == List:
+		return float64(s.Len()), "length"
+	case k == Map:
+		return float64(s.MapLen()), "length"
+	}
+	return 0, ""
+}
+
+func contains(list []string, v string) bool {
+	for _, e := range list {
+		if e == v {
+			return true
+		}
+	}
+	return false
+}
+
+// markChecked notes which members have something to check, at or below them, so that the rest of an
+// input is passed over. Structures may hold themselves: it goes round until nothing changes.
+func markChecked(types map[reflect.Type]*Type) {
+	for changed := true; changed; {
+		changed = false
+		for _, t := range types {
+			for _, m := range t.Members {
+				m.mark()
+				if (m.checked || m.Required) && !t.checked {
+					t.checked, changed = true, true
+				}
+			}
+		}
+	}
+}
+
+func (m *Member) mark() bool {
+	below := m.Elem != nil && m.Elem.mark()
+	below = m.Key != nil && m.Key.mark() || below
+	m.checked = m.check != nil || m.Type.checked || below
+	return m.checked
+}
