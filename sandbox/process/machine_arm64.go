@@ -1,0 +1,3 @@
+package process
+
+const elfMachine = 183 // EM_AARCH64

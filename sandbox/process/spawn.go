@@ -1,0 +1,89 @@
+package process
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A spawner starts processes from one thread that lives as long as the driver. A sandbox asks the kernel to be killed
+// when its parent dies, and to the kernel the parent is the thread that started it, which Go may otherwise end any time.
+type spawner struct {
+	jobs chan func()
+	done chan struct{}
+}
+
+func newSpawner() *spawner {
+	s := &spawner{jobs: make(chan func()), done: make(chan struct{})}
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		defer close(s.done)
+		for job := range s.jobs {
+			job()
+		}
+	}()
+	return s
+}
+
+// close ends the thread, and with it every process that it started.
+func (s *spawner) close() {
+	close(s.jobs)
+	<-s.done
+}
+
+// start runs a tape with the given descriptors as 0, 1, 2, …; it returns the process id.
+func (s *spawner) start(t *tape, files []int, attr *syscall.SysProcAttr) (int, error) {
+	image, err := t.image()
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(image)
+
+	// syscall moves descriptors that stand lower than their number in the child out of the way, possibly over the
+	// image's. Lift all of them above the child's, then none has to move.
+	fds := make([]uintptr, len(files))
+	for i, f := range files {
+		up, err := unix.FcntlInt(uintptr(f), unix.F_DUPFD_CLOEXEC, len(files)+1)
+		if err != nil {
+			closeAll(fds[:i])
+			return 0, fmt.Errorf("duplicate descriptor: %w", err)
+		}
+		fds[i] = uintptr(up)
+	}
+	defer closeAll(fds)
+	high, err := unix.FcntlInt(uintptr(image), unix.F_DUPFD_CLOEXEC, len(files)+1)
+	if err != nil {
+		return 0, fmt.Errorf("duplicate descriptor: %w", err)
+	}
+	defer unix.Close(high)
+
+	var pid int
+	started := make(chan error, 1)
+	s.jobs <- func() {
+		var err error
+		pid, _, err = syscall.StartProcess(fmt.Sprintf("/proc/self/fd/%d", high), []string{"init"},
+			&syscall.ProcAttr{Files: fds, Env: []string{}, Sys: attr})
+		started <- err
+	}
+	if err := <-started; err != nil {
+		return 0, fmt.Errorf("start: %w", err)
+	}
+	return pid, nil
+}
+
+func closeAll(fds []uintptr) {
+	for _, fd := range fds {
+		unix.Close(int(fd))
+	}
+}
+
+// reap waits for a child to end.
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
