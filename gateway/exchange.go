@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,7 +22,6 @@ import (
 	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
-	"lambent/wire/protocol"
 	"lambent/wire/sigv4"
 )
 
@@ -186,10 +184,8 @@ func (x *exchange) wireRequest(t *target) *wire.Request {
 
 // run checks the input, asks for permission and calls the operation.
 func (g *Gateway) run(ctx context.Context, op *operation, p service.Protocol, c cloud.Caller, in any) (any, error) {
-	if op.room.family != familyS3 {
-		if err := protocol.Validate(op.room.api, p, in); err != nil {
-			return nil, err
-		}
+	if err := op.room.validate(p, in); err != nil {
+		return nil, err
 	}
 	if err := g.permit(ctx, op, c, in); err != nil {
 		return nil, err
@@ -300,10 +296,8 @@ func (x *exchange) send(t *target, reply *wire.Response) {
 		h[name] = values
 	}
 	if t.family == familyS3 {
-		h.Set("X-Amz-Request-Id", x.shownID(t))
-		h.Set("X-Amz-Id-2", x.hostID())
 		h.Set("Server", "AmazonS3")
-	} else {
+	} else if h.Get("X-Amzn-Requestid") == "" {
 		h.Set("X-Amzn-Requestid", x.id)
 	}
 	if ct := x.r.Header.Get("Content-Type"); t.family == familyJSON && strings.HasPrefix(ct, "application/x-amz-json-1.") {
@@ -371,11 +365,6 @@ func (x *exchange) shownID(t *target) string {
 
 func s3RequestID(id string) string {
 	return strings.ToUpper(strings.ReplaceAll(id, "-", ""))[:16]
-}
-
-// hostID is S3's second id. It says nothing that the first does not.
-func (x *exchange) hostID() string {
-	return base64.StdEncoding.EncodeToString([]byte(x.id + "lambent-host-id-of-56-bytes"))
 }
 
 // newRequestID makes a random UUID (version 4).

@@ -31,7 +31,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -42,17 +41,24 @@ import (
 
 // A Key is what the cloud knows of an access key.
 type Key struct {
-	Secret       string // "" means that there is no such key, or that it is not active
-	SessionToken string // what X-Amz-Security-Token must say; "" for a long-lived key
-	Expires      time.Time
-	Caller       cloud.Caller // Account, ARN, UserID, RoleARN and Root; the gateway fills in the rest
+	Secret string       // "" means that there is no such key, or that it is not active
+	Caller cloud.Caller // Account, ARN, UserID, RoleARN, Root and Via; the gateway fills in the rest
 }
 
-// Keys finds access keys. A key that does not exist is a zero Key; an error means that the question
-// could not be answered.
+// Keys finds access keys.
 type Keys interface {
-	Secret(ctx context.Context, accessKeyID string) (Key, error)
+	// Secret returns the key with the id that a request names. sessionToken is what came in
+	// X-Amz-Security-Token, "" when nothing did: whether it belongs to the key is checked here. A key that
+	// does not exist is a zero Key without error; ErrToken and ErrExpired speak of the token; any other
+	// error means that the question could not be answered.
+	Secret(ctx context.Context, accessKeyID, sessionToken string) (Key, error)
 }
+
+// Why a key does not open the door although it may exist.
+var (
+	ErrToken   = errors.New("the session token does not belong to the access key")
+	ErrExpired = errors.New("the session is over")
+)
 
 // An Authorizer decides whether a caller who is not root may do something. nil means yes. No is a
 // *cloud.Fault with the code "AccessDenied" and AWS's sentence about it; the gateway changes the code

@@ -53,6 +53,15 @@ func (m *metrics) observe(service, operation string, status int, took time.Durat
 	m.requests.WithLabelValues(service, operation, strconv.Itoa(status/100)+"xx").Observe(took.Seconds())
 }
 
+// observeInner counts a call of one service by another. Its series carry "inner" where the status stands.
+func (m *metrics) observeInner(service, operation string, err error, took time.Duration) {
+	status := "inner"
+	if err != nil {
+		status = "inner fault"
+	}
+	m.requests.WithLabelValues(service, operation, status).Observe(took.Seconds())
+}
+
 // serveOwn answers the gateway's own paths. They stand aside for a bucket of such a name: a signed
 // request or one with the bucket in its host is not for them.
 func (x *exchange) serveOwn() bool {
