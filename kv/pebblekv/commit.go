@@ -80,7 +80,11 @@ func (e *Engine) accept(t *txn, ops []driver.Op) (uint64, error) {
 // write hands the batch to Pebble. Pebble panics when it cannot write its log.
 func (e *Engine) write(batch *pebble.Batch) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = e.fail(fmt.Errorf("write of the log: %w", p))
+		default:
 			err = e.fail(fmt.Errorf("write of the log: %v", p))
 		}
 	}()

@@ -48,6 +48,7 @@ type Engine struct {
 	recent    recent
 	snapshots snapshots
 
+	opened  atomic.Bool           // Open has succeeded
 	broken  atomic.Pointer[error] // why the store has stopped
 	running running
 	txns    sync.Pool // of *txn

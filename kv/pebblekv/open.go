@@ -87,7 +87,8 @@ func Open(dir string, o Options) (*Engine, error) {
 	}
 	e := &Engine{lock: lock, fatal: o.Fatal, space: newSpace(o, dir)}
 	if err := e.open(dir, o); err != nil {
-		return nil, openError(dir, errors.Join(err, lock.Close()))
+		_ = lock.Close() // says nothing that err does not
+		return nil, openError(dir, err)
 	}
 	return e, nil
 }
@@ -108,12 +109,14 @@ func (e *Engine) open(dir string, o Options) (err error) {
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	if e.db, err = pebble.Open(dir, po); err != nil {
+	if e.db, err = openPebble(dir, po); err != nil {
 		return err
 	}
 	if err := e.load(); err != nil {
-		return errors.Join(err, e.db.Close())
+		_ = e.db.Close()
+		return err
 	}
+	e.opened.Store(true)
 	return nil
 }
 
@@ -195,7 +198,47 @@ type logger struct{ e *Engine }
 func (logger) Infof(string, ...any)  {}
 func (logger) Errorf(string, ...any) {}
 
-// Fatalf stops the store. Pebble counts on it not to return.
+// Fatalf stops the store, or its opening. Pebble counts on it not to return.
 func (l logger) Fatalf(format string, args ...any) {
-	panic(l.e.fail(fmt.Errorf(format, args...)))
+	err := lastWords(format, args)
+	if l.e.opened.Load() {
+		err = l.e.fail(err)
+	}
+	panic(fatal{err})
+}
+
+// fatal is what a panic out of Pebble carries after Fatalf.
+type fatal struct{ error }
+
+// lastWords is the message as an error that wraps the one among the arguments.
+func lastWords(format string, args []any) error {
+	msg := fmt.Sprintf(format, args...)
+	for _, a := range args {
+		if cause, ok := a.(error); ok {
+			return &words{msg, cause}
+		}
+	}
+	return errors.New(msg)
+}
+
+type words struct {
+	msg   string
+	cause error
+}
+
+func (w *words) Error() string { return w.msg }
+func (w *words) Unwrap() error { return w.cause }
+
+// openPebble is pebble.Open that returns as an error what Pebble calls fatal.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case fatal:
+			err = p.error
+		default:
+			panic(p)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
