@@ -45,11 +45,11 @@ func (c Codec) Encode(_ *service.API, op *service.OperationModel, requestID stri
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Response{
-		Status: status(op),
-		Header: c.header(requestID),
-		Body:   jsonbody.Append(nil, s),
-	}, nil
+	resp := &wire.Response{Status: status(op), Header: c.header(requestID)}
+	if !s.Type().Nothing {
+		resp.Body = jsonbody.Append(nil, s)
+	}
+	return resp, nil
 }
 
 func status(op *service.OperationModel) int {

@@ -81,9 +81,13 @@ func (d *decoder) structure(s plan.Slot) {
 	t := s.Type()
 	next, set := 0, 0
 	for d.Open('{'); d.More('}'); {
-		m := member(t, d.Key(), &next)
+		key := d.Key()
+		m := member(t, key, &next)
 		switch {
 		case m == nil:
+			if t.Union && string(key) != "__type" && d.Peek() != 'n' {
+				d.Fail(serialization("Unknown member of the union " + t.Shape))
+			}
 			d.Skip()
 			continue
 		case d.Null():

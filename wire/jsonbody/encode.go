@@ -16,7 +16,7 @@ func Append(b []byte, s plan.Slot) []byte {
 // appendMembers appends a structure's members but for one, each with a comma behind it.
 func appendMembers(b []byte, s plan.Slot, except string) []byte {
 	for _, m := range s.Type().Members {
-		if m.In != plan.Body || m.Wire == except {
+		if !m.InReplyBody() || m.Wire == except {
 			continue
 		}
 		v, ok := s.Get(m)

@@ -59,6 +59,7 @@ func (c *compiler) structure(t reflect.Type) (*Type, error) {
 	}
 	p := &Type{Kind: Struct, Go: t, Shape: t.Name(), byName: map[string]*Member{}, byWire: map[string]*Member{}, byElement: map[string]*Member{}}
 	c.types[t] = p
+	p.Nothing = t.NumField() == 0
 	for f := range t.Fields() {
 		if f.Name == "_" {
 			p.shapeTags(f.Tag)
@@ -92,6 +93,7 @@ func (t *Type) add(m *Member) {
 	if m.Name == t.payload {
 		m.In = Payload
 	}
+	t.HasReply = t.HasReply || m.InReplyBody()
 	t.Members = append(t.Members, m)
 	t.byName[m.Name] = m
 	if m.In == Body {

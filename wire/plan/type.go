@@ -75,14 +75,16 @@ type Type struct {
 	Go   reflect.Type
 
 	// Of structures.
-	Shape   string    // name of the shape in the model
-	Root    string    // XML root element that the shape names, or ""
-	NS      Namespace // XML namespace of that element
-	Union   bool      // exactly one member is set
-	Members []*Member // in the model's order
-	Payload *Member   // the member that is the whole body, or nil
-	Bound   bool      // some member stands outside the body: in the path, query, headers or status
-	HasBody bool      // some member stands in the body
+	Shape    string    // name of the shape in the model
+	Root     string    // XML root element that the shape names, or ""
+	NS       Namespace // XML namespace of that element
+	Union    bool      // exactly one member is set
+	Members  []*Member // in the model's order
+	Payload  *Member   // the member that is the whole body, or nil
+	Bound    bool      // some member stands outside the body: in the path, query, headers or status
+	HasBody  bool      // some member stands in the body
+	HasReply bool      // some member stands in the body of a reply
+	Nothing  bool      // the model has no shape at all here: a Go struct without fields
 
 	byName, byWire, byElement map[string]*Member
 	payload                   string // name of the payload member
@@ -172,6 +174,10 @@ func (m *Member) Element() string {
 	}
 	return m.Wire
 }
+
+// InReplyBody tells whether the member stands in the body of a reply: what is bound to a request's path or
+// query has no other place there.
+func (m *Member) InReplyBody() bool { return m.In == Body || m.In == URI || m.In == Query }
 
 // Index returns the member's place in its structure's Members.
 func (m *Member) Index() int { return m.index }

@@ -61,10 +61,8 @@ func (Codec) Encode(_ *service.API, op *service.OperationModel, requestID string
 	if m := s.Type().Payload; m != nil {
 		if v, ok := s.Get(m); ok {
 			resp.Body = jsonbody.AppendValue(nil, v)
-		} else if m.Type.Kind == plan.Struct && !m.Type.Union {
-			resp.Body = []byte("{}")
 		}
-	} else if s.Type().HasBody || len(s.Type().Members) == 0 && resp.Status == http.StatusOK {
+	} else if !s.Type().Nothing && resp.Status != http.StatusNoContent {
 		resp.Body = jsonbody.Append(nil, s)
 	}
 	if len(resp.Body) > 0 && resp.Header.Get("Content-Type") == "" {

@@ -106,7 +106,7 @@ func (Codec) Encode(api *service.API, op *service.OperationModel, requestID stri
 		}
 	case unwrapped(api, op) != "":
 		writeUnwrapped(w, unwrapped(api, op), ns, s)
-	case s.Type().HasBody:
+	case s.Type().HasReply:
 		w.Element(root(api, s.Type()), or(s.Type().NS, ns), s)
 	}
 	if len(w.B) > 0 {

@@ -44,14 +44,15 @@ func (w *Writer) Text(name, text string) {
 	w.Close(name)
 }
 
-// Element appends a value as an element called name. ns, where it is set, takes the place of the value's own namespace.
+// Element appends a value as an element called name. ns, where it is set, takes the place of the value's own
+// namespace. The namespace of a structure's shape counts at the root only, unless it declares a prefix.
 func (w *Writer) Element(name string, ns plan.Namespace, s plan.Slot) {
 	if ns.URI == "" {
 		ns = s.Member().NS
 	}
 	if s.Type().Kind == plan.Struct {
-		if ns.URI == "" {
-			ns = s.Type().NS
+		if own := s.Type().NS; ns.URI == "" && own.Prefix != "" {
+			ns = own
 		}
 		w.begin(name, ns)
 		w.attributes(s)
@@ -83,7 +84,7 @@ func (w *Writer) Members(s plan.Slot) { w.members(s, "") }
 
 func (w *Writer) members(s plan.Slot, except string) {
 	for _, m := range s.Type().Members {
-		if m.In != plan.Body || m.Attr || m.Wire == except {
+		if !m.InReplyBody() || m.Attr || m.Wire == except {
 			continue
 		}
 		v, ok := s.Get(m)

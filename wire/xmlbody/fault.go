@@ -15,7 +15,9 @@ func (w *Writer) ErrorResponse(namespace, requestID string, v fault.View) {
 	w.Open("Error", plan.Namespace{})
 	w.Text("Type", blame)
 	w.Text("Code", v.Code)
-	w.Text("Message", v.Message)
+	if v.Message != "" {
+		w.Text("Message", v.Message)
+	}
 	w.Rest(v)
 	w.Close("Error")
 	w.Text("RequestId", requestID)
