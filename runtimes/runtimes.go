@@ -24,6 +24,9 @@
 // LAMBDA_TASK_ROOT, loads _HANDLER, and goes on as any runtime: GET /2018-06-01/runtime/invocation/next on the
 // same connection, or POST /2018-06-01/runtime/init/error. A stem cell that is never asked is killed.
 //
+// The bootstraps pipeline: they send POST …/response (or …/error) and the next GET …/next in one write. A server reads the
+// requests of a connection one after the other, and need not know.
+//
 // # Log records
 //
 // Bootstraps write one frame per record (console.log, logging, print) to descriptor 3, in the framing of AWS's
@@ -57,7 +60,7 @@ type Function struct {
 	Runtime  string            // identifier as the user wrote it
 	Handler  string            // as the user wrote it
 	CodeDir  string            // host folder with the unpacked code, readable by everyone
-	Layers   []string          // host folders with the unpacked layers, merged in order; see Plan
+	OptDir   string            // host folder with the layers, unpacked over one another in their order; "" without layers
 	Env      map[string]string // the user's variables and the platform's (AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, credentials, …)
 	Limits   driver.Limits
 	TmpBytes int64

@@ -1,0 +1,463 @@
+// The Node.js runtime of Lambent: talks the Lambda Runtime API over one bare socket and runs the handler.
+// See package runtimes for the talk of a stem cell, and AWS's documentation for everything a handler can see.
+'use strict';
+
+const fs = require('fs');
+const net = require('net');
+const path = require('path');
+const util = require('util');
+const Module = require('module');
+const { pathToFileURL } = require('url');
+
+const API = '/2018-06-01/runtime/';
+const NEXT = 'invocation/next';
+
+// ---- The talk: HTTP/1.1 over one kept connection. A reply always has a Content-Length. Requests may be pipelined. ----
+
+class Connection {
+  constructor(address) {
+    const colon = address.lastIndexOf(':');
+    this.host = address;
+    this.waiting = []; // one callback for each request under way, oldest first
+    this.chunks = [];
+    this.size = 0;
+    this.need = 0; // bytes until there can be something to do
+    this.socket = net.connect({ host: address.slice(0, colon), port: +address.slice(colon + 1), noDelay: true });
+    this.socket.on('data', (chunk) => this.receive(chunk));
+    // Without its cloud a runtime has nothing to do. The server tears sandboxes down by killing them.
+    this.socket.on('error', () => process.exit(1));
+    this.socket.on('close', () => process.exit(1));
+  }
+
+  // frame returns the bytes of a request.
+  frame(method, target, headers, body) {
+    let head = method + ' ' + target + ' HTTP/1.1\r\nHost: ' + this.host + '\r\n' + headers;
+    if (method === 'POST') head += 'Content-Length: ' + Buffer.byteLength(body) + '\r\n';
+    return head + '\r\n' + body;
+  }
+
+  send(bytes, ...callbacks) {
+    for (const callback of callbacks) this.waiting.push(callback);
+    this.socket.write(bytes);
+  }
+
+  receive(chunk) {
+    this.chunks.push(chunk);
+    this.size += chunk.length;
+    if (this.size < this.need) return;
+    let data = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks);
+    for (;;) {
+      const end = data.indexOf('\r\n\r\n');
+      if (end < 0) {
+        this.need = 0;
+        break;
+      }
+      const head = data.latin1Slice(0, end);
+      const length = +(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+      const total = end + 4 + length;
+      if (data.length < total) {
+        this.need = total;
+        break;
+      }
+      const body = data.utf8Slice(end + 4, total);
+      data = data.subarray(total);
+      const status = +head.slice(9, 12);
+      this.waiting.shift()(status, head, body);
+    }
+    this.chunks = data.length ? [data] : [];
+    this.size = data.length;
+  }
+}
+
+// headersOf parses the header block of a reply; names in lower case.
+function headersOf(head) {
+  const headers = Object.create(null);
+  for (const line of head.split('\r\n').slice(1)) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return headers;
+}
+
+// ---- Logging ----
+
+const levels = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
+let requestId; // of the invocation under way
+let logFD = -1;
+
+// record writes one log record: a frame on the log descriptor, or a line whose inner newlines are carriage returns.
+function record(text) {
+  if (logFD < 0) {
+    process.stdout.write(text.replace(/\n/g, '\r') + '\n');
+    return;
+  }
+  const size = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(16 + size);
+  frame.writeUInt32BE(0xa55a0003, 0);
+  frame.writeUInt32BE(size, 4);
+  frame.writeBigUInt64BE(BigInt(Date.now()) * 1000n, 8);
+  frame.utf8Write(text, 16);
+  writeAll(frame);
+}
+
+function writeAll(bytes) {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += fs.writeSync(logFD, bytes, at);
+    } catch (e) {
+      if (e.code !== 'EAGAIN') return;
+    }
+  }
+}
+
+function logText(level, args) {
+  record(new Date().toISOString() + '\t' + requestId + '\t' + level + '\t' + util.format(...args));
+}
+
+function logJSON(level, args) {
+  const line = { timestamp: new Date().toISOString(), level };
+  if (requestId !== undefined) line.requestId = requestId;
+  if (args.length === 1 && typeof args[0] === 'object') line.message = args[0];
+  else line.message = util.format(...args);
+  for (const a of args) {
+    if (a instanceof Error) {
+      line.errorType = a.name;
+      line.errorMessage = a.message;
+      line.stackTrace = String(a.stack).split('\n').slice(1);
+      if (line.message === a) delete line.message;
+    }
+  }
+  const replace = (_, v) =>
+    v instanceof Error ? { errorType: v.name, errorMessage: v.message, stackTrace: String(v.stack).split('\n').slice(1) }
+      : typeof v === 'bigint' ? v.toString() : v;
+  try {
+    record(JSON.stringify(line, replace));
+  } catch {
+    line.message = util.format(...args);
+    record(JSON.stringify(line, replace));
+  }
+}
+
+function patchConsole(env) {
+  const write = env.AWS_LAMBDA_LOG_FORMAT === 'JSON' ? logJSON : logText;
+  const least = levels[env.AWS_LAMBDA_LOG_LEVEL] ?? 0;
+  const at = (level) => (levels[level] < least ? () => {} : (...args) => write(level, args));
+  console.log = console.info = at('INFO');
+  console.debug = at('DEBUG');
+  console.warn = at('WARN');
+  console.error = at('ERROR');
+  console.fatal = at('FATAL');
+  const trace = at('TRACE');
+  console.trace = (...args) => {
+    const holder = {};
+    Error.captureStackTrace(holder, console.trace);
+    trace(util.format(...args) + holder.stack.slice(holder.stack.indexOf('\n')));
+  };
+}
+
+// ---- Errors, as AWS words them ----
+
+class RuntimeError extends Error {
+  constructor(name, message) {
+    super(message);
+    this.name = 'Runtime.' + name;
+  }
+}
+
+const isError = (e) => util.types.isNativeError(e) || (e && e.name && e.message && e.stack);
+
+// forCaller is the shape that the Runtime API and the caller get.
+function forCaller(e) {
+  try {
+    if (isError(e)) return { errorType: String(e.name), errorMessage: String(e.message), trace: String(e.stack).split('\n') };
+    return { errorType: typeof e, errorMessage: e.toString(), trace: [] };
+  } catch {
+    return {
+      errorType: 'handled',
+      errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack',
+    };
+  }
+}
+
+// forLog is the shape in the function's log.
+function forLog(e) {
+  try {
+    if (!isError(e)) return '\t' + JSON.stringify(forCaller(e));
+    const shape = { errorType: e.name, errorMessage: e.message, ...e };
+    delete shape.name;
+    delete shape.message;
+    delete shape.stack;
+    shape.stack = String(e.stack).split('\n');
+    return '\t' + JSON.stringify(shape, (_, v) => (isError(v) ? { errorType: v.name, errorMessage: v.message, stack: String(v.stack).split('\n') } : v));
+  } catch {
+    return '\t' + JSON.stringify(forCaller(e));
+  }
+}
+
+const reject = (e) => {
+  const wrapped = new RuntimeError('UnhandledPromiseRejection', String(e?.toString?.() ?? e));
+  wrapped.reason = e;
+  wrapped.promise = {};
+  return wrapped;
+};
+
+// ---- Finding the handler ----
+
+function malformed(message) {
+  throw new RuntimeError('MalformedHandlerName', message);
+}
+
+// isModule reports whether a .js file is an ES module: the nearest package.json says so.
+function isModule(file) {
+  for (let dir = path.dirname(file); ; dir = path.dirname(dir)) {
+    if (path.basename(dir) === 'node_modules') return false;
+    try {
+      return JSON.parse(fs.readFileSync(path.join(dir, 'package.json'), 'utf8')).type === 'module';
+    } catch (e) {
+      if (e.code !== 'ENOENT' && e.code !== 'ENOTDIR') return false;
+    }
+    if (dir === path.dirname(dir)) return false;
+  }
+}
+
+const isFile = (file) => fs.statSync(file, { throwIfNoEntry: false })?.isFile() ?? false;
+
+const importFile = (file) => import(pathToFileURL(file).href);
+
+// loadModule finds a module as AWS does: the name itself, with .js, .mjs, .cjs, then as Node would from the task root.
+async function loadModule(taskRoot, moduleRoot, name) {
+  const file = path.resolve(taskRoot, moduleRoot, name);
+  const require = Module.createRequire(__filename);
+  if (isFile(file)) return require(file);
+  if (isFile(file + '.js')) return isModule(file + '.js') ? importFile(file + '.js') : require(file + '.js');
+  if (isFile(file + '.mjs')) return importFile(file + '.mjs');
+  if (isFile(file + '.cjs')) return require(file + '.cjs');
+  return require(require.resolve(name, { paths: [taskRoot, path.join(taskRoot, moduleRoot)] }));
+}
+
+async function loadHandler(taskRoot, full) {
+  if (full.includes('..')) {
+    malformed(`'${full}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
+  }
+  const base = path.basename(full);
+  const moduleRoot = full.slice(0, full.length - base.length);
+  const match = /^([^.]*)\.(.*)$/.exec(base);
+  if (!match) malformed('Bad handler');
+  const [, name, member] = match;
+
+  let loaded;
+  try {
+    loaded = await loadModule(taskRoot, moduleRoot, name);
+  } catch (e) {
+    if (e instanceof SyntaxError) throw withStack(new RuntimeError('UserCodeSyntaxError', e.toString()), e);
+    if (e?.code === 'MODULE_NOT_FOUND' || e?.code === 'ERR_MODULE_NOT_FOUND') throw new RuntimeError('ImportModuleError', e.toString());
+    throw e;
+  }
+  let handler = find(loaded, member);
+  if (handler === undefined && loaded.default) handler = find(loaded.default, member);
+  if (handler === undefined) throw new RuntimeError('HandlerNotFound', `${full} is undefined or not exported`);
+  if (typeof handler !== 'function') throw new RuntimeError('HandlerNotFound', `${full} is not a function`);
+  return handler;
+}
+
+// withStack keeps the place of a syntax error, which stands before the stack.
+function withStack(e, cause) {
+  e.stack = e.name + ': ' + String(cause.stack);
+  return e;
+}
+
+function find(object, member) {
+  let parent;
+  let value = object;
+  for (const key of member.split('.')) {
+    parent = value;
+    value = value?.[key];
+  }
+  return typeof value === 'function' && parent !== object ? value.bind(parent) : value;
+}
+
+// Response streaming is declared but refused: a handler that asks for it must not seem to work.
+globalThis.awslambda = {
+  streamifyResponse() {
+    return async () => {
+      throw new RuntimeError('NotImplemented', 'awslambda.streamifyResponse is not implemented here yet: return the whole response instead');
+    };
+  },
+  HttpResponseStream: {
+    from() {
+      throw new RuntimeError('NotImplemented', 'awslambda.HttpResponseStream is not implemented here yet');
+    },
+  },
+};
+
+// ---- Running it ----
+
+class Runtime {
+  constructor(connection) {
+    this.connection = connection;
+    this.handler = undefined;
+    this.onIdle = undefined; // what to do when the event loop is empty
+    this.nextRequest = connection.frame('GET', API + NEXT, '', '');
+    this.started = (status, head, body) => this.invoke(status, head, body);
+    this.ignore = () => {};
+    process.on('beforeExit', () => {
+      const f = this.onIdle;
+      this.onIdle = undefined;
+      if (f) f();
+    });
+    process.on('uncaughtException', (e) => this.die(e, 'Uncaught Exception', 129));
+    process.on('unhandledRejection', (e) => this.die(reject(e), 'Unhandled Promise Rejection', 128));
+  }
+
+  next() {
+    this.connection.socket.ref();
+    this.connection.send(this.nextRequest, this.started);
+  }
+
+  invoke(status, head, body) {
+    if (status !== 200) process.exit(1);
+    const headers = headersOf(head);
+    const id = headers['lambda-runtime-aws-request-id'];
+    requestId = id;
+    const trace = headers['lambda-runtime-trace-id'];
+    if (trace) process.env._X_AMZN_TRACE_ID = trace;
+    else delete process.env._X_AMZN_TRACE_ID;
+
+    // The event loop is empty when nothing of the function's own is under way: our connection does not count.
+    this.connection.socket.unref();
+    let done = false;
+    let wait = true; // context.callbackWaitsForEmptyEventLoop
+    const finish = (error, result) => {
+      if (done) return;
+      done = true;
+      this.onIdle = undefined;
+      if (error === undefined) this.respond(id, result);
+      else this.fail(id, error);
+    };
+    const settle = (error, result) => {
+      if (done) return;
+      if (!wait) return void setImmediate(finish, error, result);
+      this.onIdle = () => finish(error, result);
+    };
+    this.onIdle = () => finish(undefined, null);
+
+    const deadline = +headers['lambda-runtime-deadline-ms'];
+    const env = process.env;
+    const callback = (error, result) => settle(error === null || error === undefined ? undefined : error, result);
+    const context = {
+      get callbackWaitsForEmptyEventLoop() { return wait; },
+      set callbackWaitsForEmptyEventLoop(v) { wait = Boolean(v); },
+      done: (error, result) => { wait = false; callback(error, result); },
+      succeed: (result) => { wait = false; callback(null, result); },
+      fail: (error) => { wait = false; callback(error === undefined || error === null ? 'handled' : error); },
+      functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+      functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+      memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+      logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+      logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+      clientContext: parseHeader(headers, 'lambda-runtime-client-context'),
+      identity: parseHeader(headers, 'lambda-runtime-cognito-identity'),
+      invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
+      awsRequestId: id,
+      tenantId: headers['lambda-runtime-aws-tenant-id'],
+      getRemainingTimeInMillis: () => deadline - Date.now(),
+    };
+    try {
+      const result = this.handler(body === '' ? {} : JSON.parse(body), context, callback);
+      if (typeof result?.then === 'function') {
+        result.then((value) => finish(undefined, value), (error) => finish(error === undefined ? null : error));
+      }
+    } catch (e) {
+      finish(e === undefined ? null : e);
+    }
+  }
+
+  respond(id, result) {
+    let body;
+    try {
+      body = JSON.stringify(result);
+      if (body === undefined) body = 'null';
+    } catch {
+      return this.fail(id, new Error('Unable to stringify response body'));
+    }
+    const c = this.connection;
+    // One write for the response and the question for more: two round trips cost one.
+    c.socket.ref();
+    c.send(c.frame('POST', `${API}invocation/${id}/response`, 'Content-Type: application/json\r\n', body) + this.nextRequest, this.ignore, this.started);
+  }
+
+  fail(id, error) {
+    console.error('Invoke Error', forLog(error));
+    const c = this.connection;
+    c.socket.ref();
+    c.send(this.errorRequest(`invocation/${id}/error`, error) + this.nextRequest, this.ignore, this.started);
+  }
+
+  errorRequest(target, error) {
+    const shape = forCaller(error);
+    const type = shape.errorType.replace(/[^\x21-\x7e]/g, '');
+    return this.connection.frame('POST', API + target, `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${type}\r\n`, JSON.stringify(shape));
+  }
+
+  // die reports an error that nobody caught, and ends: the state of the process is unknown.
+  die(error, what, status) {
+    console.error(what, forLog(error));
+    const target = this.handler && requestId ? `invocation/${requestId}/error` : 'init/error';
+    // With a GET under way the answer would stand behind that of the GET: take another connection.
+    const c = this.connection.waiting.length ? new Connection(this.connection.host) : this.connection;
+    c.socket.ref();
+    c.send(this.errorRequest(target, error), () => process.exit(status));
+  }
+
+  async start() {
+    patchConsole(process.env);
+    try {
+      this.handler = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
+    } catch (e) {
+      return this.die(e, 'Uncaught Exception', 1);
+    }
+    this.next();
+  }
+}
+
+function parseHeader(headers, name) {
+  const value = headers[name];
+  if (!value) return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+// ---- Start: as a function, or as a stem cell that becomes one ----
+
+// become takes over the assignment of a stem cell.
+function become(assignment) {
+  const { env } = JSON.parse(assignment);
+  for (const key of Object.keys(process.env)) if (!(key in env)) delete process.env[key];
+  Object.assign(process.env, env);
+  takeLogFD();
+  Module._initPaths(); // NODE_PATH has changed
+  process.chdir(env.LAMBDA_TASK_ROOT);
+}
+
+function takeLogFD() {
+  if (process.env._LAMBDA_TELEMETRY_LOG_FD) logFD = +process.env._LAMBDA_TELEMETRY_LOG_FD;
+  delete process.env._LAMBDA_TELEMETRY_LOG_FD;
+}
+
+const connection = new Connection(process.env.AWS_LAMBDA_RUNTIME_API);
+if (process.env.LAMBENT_STEM) {
+  // What most functions load at once; there is time for it now.
+  for (const name of ['https', 'crypto', 'stream', 'zlib', 'events', 'os']) require(name);
+  connection.send(connection.frame('GET', '/lambent/stem/next', '', ''), (status, _, body) => {
+    if (status !== 200) process.exit(1);
+    become(body);
+    new Runtime(connection).start();
+  });
+} else {
+  takeLogFD();
+  process.chdir(process.env.LAMBDA_TASK_ROOT);
+  new Runtime(connection).start();
+}

@@ -1,0 +1,201 @@
+// Package nodejs is the runtime of Node.js functions.
+//
+// The bootstrap is our own (bootstrap/index.js): one bare socket instead of the http module, CommonJS and ES modules, and
+// errors, context and logs as on AWS. A function whose variables reach into Node's own start (NODE_OPTIONS and its kin,
+// LD_*, AWS_LAMBDA_EXEC_WRAPPER) takes the plain path; all others are made from stem cells.
+package nodejs
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lambent/runtimes"
+	"lambent/sandbox/driver"
+)
+
+//go:embed bootstrap/index.js
+var bootstrap []byte
+
+// identifiers are AWS's, oldest first, each with the version that it means.
+var identifiers = []struct{ name, major string }{
+	{"nodejs", "0"}, {"nodejs4.3", "4"}, {"nodejs6.10", "6"}, {"nodejs8.10", "8"}, {"nodejs10.x", "10"}, {"nodejs12.x", "12"},
+	{"nodejs14.x", "14"}, {"nodejs16.x", "16"}, {"nodejs18.x", "18"}, {"nodejs20.x", "20"}, {"nodejs22.x", "22"}, {"nodejs24.x", "24"},
+}
+
+// oldest is the oldest version that the bootstrap runs on.
+const oldest = 16
+
+// Runtime is the family of Node.js runtimes.
+type Runtime struct {
+	search []string
+	find   sync.Once
+	found  []runtimes.Interpreter // oldest first
+}
+
+var _ runtimes.Runtime = (*Runtime)(nil)
+
+// New returns the family. search are glob patterns of interpreters; the first that is found of a version is taken. Nothing
+// is run before the first use.
+func New(search []string) *Runtime { return &Runtime{search: search} }
+
+// Search is where interpreters usually are. home is the operator's home folder, "" to leave it out.
+func Search(home string) []string {
+	dirs := []string{"/usr/bin/node", "/usr/bin/nodejs", "/usr/local/bin/node", "/opt/node*/bin/node", "/usr/local/lib/nodejs/*/bin/node"}
+	if home != "" {
+		dirs = append(dirs, home+"/.nvm/versions/node/*/bin/node", home+"/.volta/tools/image/node/*/bin/node", home+"/.asdf/installs/nodejs/*/bin/node")
+	}
+	return dirs
+}
+
+// Names implements runtimes.Runtime.
+func (r *Runtime) Names() []string {
+	var names []string
+	for _, i := range identifiers {
+		names = append(names, i.name)
+	}
+	return names
+}
+
+// Installed implements runtimes.Runtime.
+func (r *Runtime) Installed() []runtimes.Version {
+	var list []runtimes.Version
+	for _, i := range r.interpreters() {
+		list = append(list, runtimes.Version{Name: "nodejs" + i.Major + ".x", Version: i.Version, Path: i.Path})
+	}
+	return list
+}
+
+func (r *Runtime) interpreters() []runtimes.Interpreter {
+	r.find.Do(func() {
+		for _, pattern := range r.search {
+			paths, _ := filepath.Glob(pattern)
+			for _, path := range paths {
+				r.add(path)
+			}
+		}
+		slices.SortFunc(r.found, func(a, b runtimes.Interpreter) int { return compare(a.Major, b.Major) })
+	})
+	return r.found
+}
+
+func (r *Runtime) add(path string) {
+	i, ok := runtimes.Locate(path)
+	if !ok || slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Path == i.Path }) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, i.Path, "--version").Output()
+	if err != nil {
+		return
+	}
+	i.Version = strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
+	i.Major, _, _ = strings.Cut(i.Version, ".")
+	if n, err := strconv.Atoi(i.Major); err != nil || n < oldest {
+		return
+	}
+	if !slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Major == i.Major }) {
+		r.found = append(r.found, i)
+	}
+}
+
+func compare(a, b string) int {
+	x, _ := strconv.Atoi(a)
+	y, _ := strconv.Atoi(b)
+	return cmp.Compare(x, y)
+}
+
+// Plan implements runtimes.Runtime.
+func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
+	var want string
+	for _, i := range identifiers {
+		if i.name == fn.Runtime {
+			want = i.major
+		}
+	}
+	node, ok := runtimes.Nearest(want, r.interpreters(), compare)
+	if !ok {
+		return runtimes.Plan{}, fmt.Errorf("no Node.js of version %d or newer is installed on this host", oldest)
+	}
+	p := runtimes.Plan{Runtime: "nodejs" + node.Major + ".x"}
+	if node.Major != want {
+		p.Notice = fmt.Sprintf("%s is not installed on this host: the function runs on Node.js %s", fn.Runtime, node.Version)
+	}
+	env := runtimes.Environment(fn, fn.Runtime, map[string]string{
+		"NODE_PATH": strings.Join([]string{"/opt/nodejs/node" + node.Major + "/node_modules", "/opt/nodejs/node_modules",
+			runtimes.RuntimeDir + "/node_modules", runtimes.RuntimeDir, runtimes.TaskRoot}, ":"),
+	})
+	p.Spec = base(node)
+	p.Spec.Mounts = append(p.Spec.Mounts, runtimes.CodeMounts(fn)...)
+	p.Spec.Argv = argv(node, fn, env)
+	p.Spec.Env = runtimes.List(env)
+	p.Spec.Limits, p.Spec.TmpBytes, p.Spec.Ports = fn.Limits, fn.TmpBytes, fn.Ports
+
+	if plainOnly(env) {
+		return p, nil
+	}
+	var err error
+	if p.Assignment, err = json.Marshal(map[string]any{"env": env}); err != nil {
+		return runtimes.Plan{}, err
+	}
+	p.Stem, p.StemSpec, p.StemMounts = stem(node, fn)
+	return p, nil
+}
+
+// base is what plain path and stem cell have in common.
+func base(node runtimes.Interpreter) driver.Spec {
+	s := node.Root()
+	s.Files = maps.Clone(s.Files)
+	s.Files[runtimes.RuntimeDir+"/index.js"] = bootstrap
+	return s
+}
+
+func argv(node runtimes.Interpreter, fn runtimes.Function, env map[string]string) []string {
+	list := []string{node.Inside}
+	if mb := fn.Limits.MemoryBytes >> 20; mb > 0 {
+		list = append(list, "--max-old-space-size="+strconv.FormatInt(max(64, mb*9/10), 10))
+	}
+	list = append(list, runtimes.RuntimeDir+"/index.js")
+	if wrapper := env["AWS_LAMBDA_EXEC_WRAPPER"]; wrapper != "" {
+		list = append([]string{wrapper}, list...)
+	}
+	return list
+}
+
+// stem describes the stem cells that can become fn. They differ by what cannot be changed later: the interpreter, the size
+// of /tmp and the ports, which depend on the cloud alone.
+func stem(node runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
+	s := base(node)
+	s.TmpBytes, s.Ports = fn.TmpBytes, fn.Ports
+	s.Limits = driver.Limits{MemoryBytes: 256 << 20}
+	env := runtimes.Environment(runtimes.Function{}, "nodejs"+node.Major+".x", nil)
+	delete(env, "_HANDLER")
+	env["LAMBENT_STEM"] = "1"
+	s.Env = runtimes.List(env)
+	s.Argv = []string{node.Inside, runtimes.RuntimeDir + "/index.js"}
+	return fmt.Sprintf("nodejs%s.x/%d", node.Major, fn.TmpBytes>>20), s, runtimes.CodeMounts(fn)
+}
+
+// plainOnly reports whether env holds variables that Node.js, or the loader before it, reads at its own start.
+func plainOnly(env map[string]string) bool {
+	for k := range env {
+		switch {
+		case k == "NODE_PATH" || k == "NODE_ENV" || k == "LD_LIBRARY_PATH":
+		case strings.HasPrefix(k, "NODE_"), strings.HasPrefix(k, "LD_"), strings.HasPrefix(k, "MALLOC_"),
+			k == "GLIBC_TUNABLES", k == "AWS_LAMBDA_EXEC_WRAPPER", k == "OPENSSL_CONF", k == "SSL_CERT_FILE", k == "SSL_CERT_DIR":
+			return true
+		}
+	}
+	return false
+}
