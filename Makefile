@@ -1,0 +1,49 @@
+# Lambent. `make demo` shows it; `make test` is all that a change must pass.
+export CGO_ENABLED = 0
+GO ?= go
+
+.PHONY: build demo test unit race lint tools conformance bench fuzz generate clean
+
+build: ## bin/lambent
+	$(GO) build -trimpath -o bin/lambent ./cmd/lambent
+
+demo: ## deploy examples/hello with the real Serverless Framework and call it
+	@./demo.sh
+
+test: lint tools ## everything
+	@echo "== tests of every package, and the real clients against the real binary"
+	$(GO) test -timeout 20m ./...
+
+unit: ## tests of every package that need no clients
+	$(GO) test $$($(GO) list ./... | grep -v /conformance)
+
+race: ## the concurrent packages under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./kv/... ./blob/... ./gateway/... ./invoke/... ./sandbox ./source/... ./service/...
+
+lint: ## format, vet, generated files, layers
+	@echo "== format, vet, generated files, layers"
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) run ./tool/apigen
+	@git diff --exit-code --stat -- 'service/*/api_gen.go' || { echo "api_gen.go files are stale: commit what tool/apigen wrote"; exit 1; }
+	$(GO) test ./internal/layers
+
+tools: ## the clients that tests run
+	@echo "== clients for the tests (Debian packages, Python, npm)"
+	@./conformance/tools/install.sh
+
+conformance: tools ## the real clients against the real binary
+	$(GO) test -count=1 ./conformance
+
+bench: tools ## measure against peers and write docs/bench.md
+	$(GO) run ./tool/bench -out docs/bench.md
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME each
+	@./tool/fuzz.sh $(FUZZTIME)
+
+generate: ## service/*/api_gen.go from the API models
+	$(GO) run ./tool/apigen
+
+clean:
+	rm -rf bin .tools
