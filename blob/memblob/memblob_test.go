@@ -1,0 +1,13 @@
+package memblob_test
+
+import (
+	"testing"
+
+	"lambent/blob/blobtest"
+	"lambent/blob/driver"
+	"lambent/blob/memblob"
+)
+
+func TestExam(t *testing.T) {
+	blobtest.Run(t, func(testing.TB) driver.Bucket { return memblob.New() })
+}
