@@ -1,0 +1,148 @@
+// Package lambda is AWS Lambda's API over package invoke: functions with versions, aliases, permissions and URLs.
+//
+// # Keys
+//
+// All begin with account and region, except the index of URLs:
+//
+//	(a, r, "function", name)               what all versions share; see functionRow
+//	(a, r, "version", name, n)             one version; 0 is $LATEST
+//	(a, r, "alias", name, alias)
+//	(a, r, "policy", name, qualifier)      resource policy; "" is the function itself
+//	(a, r, "eventconfig", name, qualifier) rules for asynchronous events; "$LATEST" is the function itself
+//	(a, r, "url", name, qualifier)         function URL; "" is the function itself
+//	(a, r, "mark", name)                   moves with every commit that touches the function: caches compare it
+//	(a, r, "reserved")                     sum of reserved concurrency, moves likewise
+//	("url", id)                            which function a URL is
+//
+// The package of each version is a blob that its row references; the last reference to go lets the sweep take it.
+//
+// # Differences from AWS
+//
+// A function is Active, and an update Successful, as soon as its operation answers; the replies say Pending and
+// InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
+// TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
+// third is refused. Layers, container images, file systems, dead-letter queues, provisioned concurrency and
+// event source mappings are not there yet and say so.
+package lambda
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"lambent/blob"
+	"lambent/cloud"
+	"lambent/invoke"
+	"lambent/kv"
+	"lambent/service"
+)
+
+// Objects reads code packages out of S3. Faults carry S3's own codes (NoSuchBucket, NoSuchKey, AccessDenied).
+type Objects interface {
+	GetObject(ctx context.Context, c cloud.Caller, bucket, key, version string) (io.ReadCloser, error)
+}
+
+// Roles says whether Lambda may assume a role: it exists and trusts the service.
+type Roles interface {
+	Assumable(ctx context.Context, account, roleARN, principal string) (bool, error)
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	KV      *kv.Store // a room of its own
+	Blobs   *blob.Store
+	Invoker *invoke.Invoker
+	Objects Objects
+	Roles   Roles  // nil: every well-formed role is taken
+	Domain  string // what the cloud calls itself: "localhost:4566"
+}
+
+// Service is the Lambda service.
+type Service struct {
+	Config
+	queue *invoke.Queue
+	links links
+
+	mu    sync.Mutex
+	cache map[functionID]*snapshot
+}
+
+// New makes the service.
+func New(c Config) (*Service, error) {
+	links, err := newLinks()
+	if err != nil {
+		return nil, fmt.Errorf("lambda: %w", err)
+	}
+	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}}
+	s.queue = invoke.NewQueue(c.KV.In("async"), c.Invoker, s)
+	return s, nil
+}
+
+// Run runs asynchronous events until ctx ends.
+func (s *Service) Run(ctx context.Context) error { return s.queue.Run(ctx) }
+
+// Service is the table of operations.
+func (s *Service) Service() service.Service {
+	return service.Service{
+		API: apiModel(),
+		Operations: []service.Operation{
+			service.On(service.Op("CreateFunction", s.createFunction), named(func(in *CreateFunctionInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunction", s.getFunction), named(func(in *GetFunctionInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionConfiguration", s.getFunctionConfiguration), named(func(in *GetFunctionConfigurationInput) *string { return in.FunctionName })),
+			service.On(service.Op("UpdateFunctionCode", s.updateFunctionCode), named(func(in *UpdateFunctionCodeInput) *string { return in.FunctionName })),
+			service.On(service.Op("UpdateFunctionConfiguration", s.updateFunctionConfiguration), named(func(in *UpdateFunctionConfigurationInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteFunction", s.deleteFunction), named(func(in *DeleteFunctionInput) *string { return in.FunctionName })),
+			service.Op("ListFunctions", s.listFunctions),
+			service.On(service.Op("PublishVersion", s.publishVersion), named(func(in *PublishVersionInput) *string { return in.FunctionName })),
+			service.On(service.Op("ListVersionsByFunction", s.listVersionsByFunction), named(func(in *ListVersionsByFunctionInput) *string { return in.FunctionName })),
+			service.On(service.Op("CreateAlias", s.createAlias), named(func(in *CreateAliasInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetAlias", s.getAlias), named(func(in *GetAliasInput) *string { return in.FunctionName })),
+			service.On(service.Op("UpdateAlias", s.updateAlias), named(func(in *UpdateAliasInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteAlias", s.deleteAlias), named(func(in *DeleteAliasInput) *string { return in.FunctionName })),
+			service.On(service.Op("ListAliases", s.listAliases), named(func(in *ListAliasesInput) *string { return in.FunctionName })),
+			service.On(service.Op("AddPermission", s.addPermission), named(func(in *AddPermissionInput) *string { return in.FunctionName })),
+			service.On(service.Op("RemovePermission", s.removePermission), named(func(in *RemovePermissionInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetPolicy", s.getPolicy), named(func(in *GetPolicyInput) *string { return in.FunctionName })),
+			service.On(service.Op("PutFunctionConcurrency", s.putFunctionConcurrency), named(func(in *PutFunctionConcurrencyInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionConcurrency", s.getFunctionConcurrency), named(func(in *GetFunctionConcurrencyInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteFunctionConcurrency", s.deleteFunctionConcurrency), named(func(in *DeleteFunctionConcurrencyInput) *string { return in.FunctionName })),
+			service.On(service.Op("PutFunctionEventInvokeConfig", s.putEventInvokeConfig), named(func(in *PutFunctionEventInvokeConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("UpdateFunctionEventInvokeConfig", s.updateEventInvokeConfig), named(func(in *UpdateFunctionEventInvokeConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionEventInvokeConfig", s.getEventInvokeConfig), named(func(in *GetFunctionEventInvokeConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("ListFunctionEventInvokeConfigs", s.listEventInvokeConfigs), named(func(in *ListFunctionEventInvokeConfigsInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteFunctionEventInvokeConfig", s.deleteEventInvokeConfig), named(func(in *DeleteFunctionEventInvokeConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("CreateFunctionUrlConfig", s.createURL), named(func(in *CreateFunctionUrlConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionUrlConfig", s.getURL), named(func(in *GetFunctionUrlConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("UpdateFunctionUrlConfig", s.updateURL), named(func(in *UpdateFunctionUrlConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteFunctionUrlConfig", s.deleteURL), named(func(in *DeleteFunctionUrlConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("ListFunctionUrlConfigs", s.listURLs), named(func(in *ListFunctionUrlConfigsInput) *string { return in.FunctionName })),
+			service.On(service.Op("TagResource", s.tagResource), named(func(in *TagResourceInput) *string { return in.Resource })),
+			service.On(service.Op("UntagResource", s.untagResource), named(func(in *UntagResourceInput) *string { return in.Resource })),
+			service.On(service.Op("ListTags", s.listTags), named(func(in *ListTagsInput) *string { return in.Resource })),
+			service.Op("GetAccountSettings", s.getAccountSettings),
+			service.On(service.Op("Invoke", s.invoke), named(func(in *InvokeInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
+			service.On(service.Op("InvokeAsync", s.invokeAsync), named(func(in *InvokeAsyncInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
+			service.On(service.Op("GetFunctionCodeSigningConfig", s.getCodeSigningConfig), named(func(in *GetFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetRuntimeManagementConfig", s.getRuntimeManagementConfig), named(func(in *GetRuntimeManagementConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("PutRuntimeManagementConfig", s.putRuntimeManagementConfig), named(func(in *PutRuntimeManagementConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionRecursionConfig", s.getRecursionConfig), named(func(in *GetFunctionRecursionConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("PutFunctionRecursionConfig", s.putRecursionConfig), named(func(in *PutFunctionRecursionConfigInput) *string { return in.FunctionName })),
+		},
+		Endpoints: []service.Endpoint{
+			{Label: "lambda-url", Path: urlPath, Serve: s.serveURL},
+			{Label: "lambda-code", Path: codePath, Serve: s.serveCode},
+		},
+	}
+}
+
+// named tells the policy hook which function an input is about.
+func named[I any](name func(*I) *string) func(cloud.Caller, *I) []string {
+	return func(c cloud.Caller, in *I) []string {
+		r, err := parseName(c, cloud.Val(name(in)), "")
+		if err != nil {
+			return nil
+		}
+		return []string{r.arn()}
+	}
+}
