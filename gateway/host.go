@@ -73,7 +73,7 @@ func (h *hosts) read(host string) (a address) {
 	for i := len(labels) - 1; i >= 0; i-- {
 		// "s3-us-west-2" is the old way to name a region; a bucket's own label may look like it.
 		region, old := strings.CutPrefix(labels[i], "s3-")
-		if labels[i] != "s3" && !(old && i > 0 && strings.Count(region, "-") >= 2) {
+		if labels[i] != "s3" && !(old && strings.Count(region, "-") >= 2) {
 			continue
 		}
 		if region == "s3" {

@@ -89,10 +89,12 @@ func (f family) signatureFault(e *sigv4.Error, now time.Time) *cloud.Fault {
 // Details of S3's refusals: elements beside Code and Message.
 type (
 	signatureDetail struct {
-		AWSAccessKeyId    *string
-		StringToSign      *string
-		SignatureProvided *string
-		CanonicalRequest  *string
+		AWSAccessKeyId        *string
+		StringToSign          *string
+		SignatureProvided     *string
+		StringToSignBytes     *string
+		CanonicalRequest      *string
+		CanonicalRequestBytes *string
 	}
 	headersDetail struct{ HeadersNotSigned *string }
 	skewDetail    struct{ RequestTime, ServerTime, MaxAllowedSkewMilliseconds *string }
@@ -126,7 +128,11 @@ func s3SignatureFault(e *sigv4.Error, now time.Time) *cloud.Fault {
 		return fault("AccessDenied", "Request has expired", 403)
 	case sigv4.Mismatch, sigv4.ChunkMismatch:
 		f := fault("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.", 403)
-		f.Detail = &signatureDetail{StringToSign: &e.StringToSign, SignatureProvided: &e.Provided, CanonicalRequest: &e.CanonicalRequest}
+		f.Detail = &signatureDetail{
+			AWSAccessKeyId: &e.AccessKeyID, SignatureProvided: &e.Provided,
+			StringToSign: &e.StringToSign, StringToSignBytes: new(fmt.Sprintf("% x", e.StringToSign)),
+			CanonicalRequest: &e.CanonicalRequest, CanonicalRequestBytes: new(fmt.Sprintf("% x", e.CanonicalRequest)),
+		}
 		return f
 	case sigv4.PayloadAbsent:
 		return fault("InvalidRequest", e.Message, 400)

@@ -97,6 +97,12 @@ func (c *Client) Do(signing string, r *http.Request) *Reply {
 	return c.send(r)
 }
 
+// Prepared sends a request as it is: signed by the caller, or not.
+func (c *Client) Prepared(r *http.Request) *Reply {
+	c.t.Helper()
+	return c.send(r)
+}
+
 // send serves the request, read anew as a server would.
 func (c *Client) send(r *http.Request) *Reply {
 	in := httptest.NewRequest(r.Method, r.URL.RequestURI(), r.Body)

@@ -318,7 +318,7 @@ func (c *chain) check(kind, content, signature string) error {
 	signature = strings.TrimRight(signature, "*") // elliptic-curve signatures are padded to one length
 	toSign := c.toSign(kind, content)
 	if !c.proof.verifyString(toSign, signature) {
-		return &Error{Reason: ChunkMismatch, StringToSign: toSign, Provided: signature,
+		return &Error{Reason: ChunkMismatch, AccessKeyID: c.proof.claim.AccessKeyID, StringToSign: toSign, Provided: signature,
 			Message: "The request signature we calculated does not match the signature you provided. Check your key and signing method."}
 	}
 	c.previous = signature

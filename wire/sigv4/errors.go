@@ -42,7 +42,7 @@ type Error struct {
 	Headers []string // UnsignedHeaders: which
 
 	// For Mismatch: what was signed here, so that a client's author can compare. It holds nothing secret.
-	CanonicalRequest, StringToSign, Provided string
+	AccessKeyID, CanonicalRequest, StringToSign, Provided string
 
 	Given, Computed string // PayloadMismatch and ChecksumMismatch: the two values
 }

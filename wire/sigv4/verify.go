@@ -73,6 +73,7 @@ func (p *Proof) check(r *http.Request, path, payloadHash string) error {
 		Reason:           Mismatch,
 		Message:          "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
 		Query:            p.claim.Presigned,
+		AccessKeyID:      p.claim.AccessKeyID,
 		CanonicalRequest: string(canonical),
 		StringToSign:     toSign,
 		Provided:         p.claim.Signature,
