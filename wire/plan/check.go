@@ -172,3 +172,36 @@ func (m *Member) mark() bool {
 	m.checked = m.check != nil || m.Type.checked || below
 	return m.checked
 }
+
+// Unenforced lists the patterns at and below a structure that are not enforced as the model has them, with the reason.
+func Unenforced(t *Type) (list []string) {
+	seen := map[*Type]bool{}
+	var member func(m *Member, path string)
+	visit := func(t *Type, path string) {
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		for _, m := range t.Members {
+			member(m, path+"."+m.Name)
+		}
+	}
+	member = func(m *Member, path string) {
+		if m.check != nil && m.check.pattern != nil {
+			if err := m.check.pattern.Err(); err != nil {
+				list = append(list, fmt.Sprintf("%s: %s: %v", path, m.check.pattern.Source, err))
+			}
+		}
+		if m.Elem != nil {
+			member(m.Elem, path+"[]")
+		}
+		if m.Key != nil {
+			member(m.Key, path+"[key]")
+		}
+		if m.Type.Kind == Struct {
+			visit(m.Type, m.Type.Shape)
+		}
+	}
+	visit(t, t.Shape)
+	return list
+}
