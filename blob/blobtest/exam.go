@@ -20,12 +20,12 @@ import (
 	"lambent/blob"
 	"lambent/blob/driver"
 	"lambent/kv"
-	"lambent/kv/kvtest"
 )
 
-// Run puts a bucket through the exam. The function open returns an empty bucket. Parts of the exam run on
-// the clock of testing/synctest: a bucket must take its times from time.Now.
-func Run(t *testing.T, open func(t testing.TB) driver.Bucket) {
+// Run puts a bucket through the exam. The function open returns an empty bucket, store an empty store in
+// memory for the references. The exam runs on the clock of testing/synctest: a bucket must take its times
+// from time.Now.
+func Run(t *testing.T, open func(t testing.TB) driver.Bucket, store func(t testing.TB) *kv.Store) {
 	for _, part := range []struct {
 		name string
 		exam func(t *testing.T, x exam)
@@ -45,8 +45,8 @@ func Run(t *testing.T, open func(t testing.TB) driver.Bucket) {
 		t.Run(part.name, func(t *testing.T) {
 			bucket := open(t)
 			synctest.Test(t, func(t *testing.T) {
-				store := kvtest.Mem(t)
-				part.exam(t, exam{blob.New(bucket, store), store, bucket})
+				s := store(t)
+				part.exam(t, exam{blob.New(bucket, s), s, bucket})
 			})
 		})
 	}

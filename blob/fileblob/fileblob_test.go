@@ -29,7 +29,7 @@ func open(t testing.TB, dir string) *fileblob.Bucket {
 }
 
 func TestExam(t *testing.T) {
-	blobtest.Run(t, func(t testing.TB) driver.Bucket { return open(t, filepath.Join(t.TempDir(), "blobs")) })
+	blobtest.Run(t, func(t testing.TB) driver.Bucket { return open(t, filepath.Join(t.TempDir(), "blobs")) }, kvtest.Mem)
 }
 
 // TestFolder: a blob is one file, open to nobody else, and nothing else is left behind.
