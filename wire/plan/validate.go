@@ -60,7 +60,9 @@ func (v *validator) fail(value, path, rule string) {
 		return
 	}
 	if v.rules.Brief {
-		rule, _, _ = strings.Cut(rule, ": [")
+		if enum, _, ok := strings.Cut(rule, " enum value set"); ok {
+			rule = enum + " enum value set"
+		}
 	}
 	v.failures = append(v.failures, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: %s", value, path, rule))
 }
