@@ -82,6 +82,15 @@ type block struct{ body []node }
 
 const maxValueDepth = 100
 
+// Text returns a value's text as a template would print it; nothing is the empty string.
+func Text(v any) (string, error) {
+	if v == nil {
+		return "", nil
+	}
+	r := &rendering{limits: Limits{}.orDefault()}
+	return r.display(v)
+}
+
 // display returns the value as Java's toString has it.
 func (r *rendering) display(v any) (string, error) {
 	switch v := v.(type) {
