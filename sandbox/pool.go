@@ -21,8 +21,11 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"lambent/sandbox/driver"
@@ -79,20 +82,37 @@ type Sandbox struct {
 	Origin  Origin    // of this Acquire
 	Started time.Time // when the driver started it
 
-	pool   *Pool
-	limits driver.Limits
-	served chan struct{} // closed when Session.Serve has returned
-	state  state
-	since  time.Time // of the state
-	stem   string    // name of the stem kind it waits as, "" when it is a function's
+	stem *stemKind     // the kind that it was started as, nil on the plain path
+	work sync.Mutex    // held while it is frozen, thawed or reclaimed; taken before Pool.mu never after
+	gone chan struct{} // closed when Session.Serve has returned
+
+	// Guarded by Pool.mu.
+	state   state
+	since   time.Time // of the state
+	memory  int64     // limit
+	evicted bool      // kill it when it is released
 }
+
+// state is where a sandbox is in its life.
+type state int
+
+const (
+	starting  state = iota // the driver has it, or it is a stem cell that boots
+	ready                  // a stem cell that waits for a function
+	busy                   // in a caller's hands
+	idle                   // waits for the next call
+	frozen                 // the same, and stopped
+	reclaimed              // the same, and its memory put aside
+	dead                   // ended, or being ended
+)
 
 // Config sets the pool's bounds. Zero values take the defaults; negative durations mean never.
 type Config struct {
 	NewSession func() Session // required
+	Log        *slog.Logger   // of stem cells that do not start; nil discards
 
 	MaxSandboxes int   // default 1000
-	MaxMemory    int64 // sum of memory limits of sandboxes in use; default none
+	MaxMemory    int64 // sum of memory limits of sandboxes in callers' hands; default none
 
 	MaxStems     int           // stem cells of one kind kept ready at most; default 8
 	FreezeAfter  time.Duration // idle time until frozen; default 1 s
@@ -101,42 +121,382 @@ type Config struct {
 	StemIdle     time.Duration // without demand a kind's stem cells are let go; default 5 min
 }
 
+// setDefaults fills in what was left out.
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	number := func(n *int, def int) {
+		if *n == 0 {
+			*n = def
+		}
+	}
+	number(&c.MaxSandboxes, 1000)
+	number(&c.MaxStems, 8)
+	span := func(d *time.Duration, def time.Duration) {
+		switch {
+		case *d == 0:
+			*d = def
+		case *d < 0:
+			*d = never
+		}
+	}
+	span(&c.FreezeAfter, time.Second)
+	span(&c.ReclaimAfter, 30*time.Second)
+	span(&c.LetGoAfter, 10*time.Minute)
+	span(&c.StemIdle, 5*time.Minute)
+}
+
+const never = 100 * 365 * 24 * time.Hour
+
 // Pool is a bounded pool of sandboxes over one driver.
-type Pool struct{}
+type Pool struct {
+	driver driver.Driver
+	config Config
+	report driver.Report
+	ctx    context.Context // of background work; ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup // background goroutines
+	wake   chan struct{}  // the keeper has something new to look at
 
-// New returns a pool over d. Run keeps it; Close ends it. The driver stays the caller's.
-func New(d driver.Driver, c Config) *Pool { return &Pool{} }
-
-// Run freezes, reclaims, lets go and refills stem cells until ctx ends. It returns after Close's work is done.
-func (p *Pool) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Acquire returns a sandbox for plan: a warm one, else a stem cell that has been given plan.Mounts and Limits, else
-// a fresh one. It never waits for a stem cell to boot. Hand it back with Release or Discard.
-func (p *Pool) Acquire(ctx context.Context, plan Plan) (*Sandbox, error) { return nil, errors.ErrUnsupported }
-
-// Release hands s back for the next call with the same key. A sandbox that has ended is discarded.
-func (p *Pool) Release(s *Sandbox) {}
-
-// Discard kills s: after a timeout, a crash, or when what it was made from has changed.
-func (p *Pool) Discard(s *Sandbox) {}
-
-// Evict kills the idle sandboxes of key and those busy when they are released: the function was updated or deleted.
-func (p *Pool) Evict(key string) {}
-
-// Expect starts stem cells of a kind in the background: a function that could use one has been deployed.
-func (p *Pool) Expect(stem *Stem) {}
-
-// Stats returns a snapshot for metrics.
-func (p *Pool) Stats() Stats { return Stats{} }
-
-// Close kills every sandbox and waits. Acquire fails afterwards.
-func (p *Pool) Close() error { return nil }
+	mu      sync.Mutex // guards what follows
+	all     map[*Sandbox]bool
+	count   int                   // all, and those about to be started
+	idle    map[string][]*Sandbox // by key, the last released at the end
+	stems   map[string]*stemKind
+	inHands int64 // memory limits of busy sandboxes
+	closed  bool
+	stats   Stats
+}
 
 // Stats counts what the pool holds and has done.
 type Stats struct {
-	Busy, Idle, Frozen, Reclaimed, Stems     int
+	Busy, Idle, Frozen, Reclaimed, Stems     int   // Idle includes Frozen, which includes Reclaimed
 	MemoryLimit                              int64 // sum of the limits of Busy
 	Warm, FromStem, Plain, Full, LetGo, Died int64 // counted since the start
 }
 
-type state int
+// New returns a pool over d. Run keeps it; Close ends it. The driver stays the caller's.
+func New(d driver.Driver, c Config) *Pool {
+	c.setDefaults()
+	p := &Pool{
+		driver: d, config: c, report: d.Report(), wake: make(chan struct{}, 1),
+		all: make(map[*Sandbox]bool), idle: make(map[string][]*Sandbox), stems: make(map[string]*stemKind),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// Acquire returns a sandbox for plan: a warm one, else a stem cell that has been given plan.Mounts and Limits, else
+// a fresh one. It never waits for a stem cell to boot. Hand it back with Release or Discard.
+func (p *Pool) Acquire(ctx context.Context, plan Plan) (*Sandbox, error) {
+	if s := p.takeWarm(plan); s != nil {
+		return s, nil
+	}
+	if err := p.reserve(plan); err != nil {
+		return nil, err
+	}
+	if s := p.takeStem(plan); s != nil {
+		return s, nil
+	}
+	s, err := p.start(ctx, plan.Spec, nil)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		p.count--
+		p.inHands -= plan.Spec.MemoryBytes
+		return nil, err
+	}
+	p.stats.Plain++
+	p.handLocked(s, plan, Plain)
+	return s, nil
+}
+
+// takeWarm takes the sandbox of this key that was used last, or returns nil.
+func (p *Pool) takeWarm(plan Plan) *Sandbox {
+	for {
+		p.mu.Lock()
+		list := p.idle[plan.Key]
+		if len(list) == 0 || p.closed || p.overMemoryLocked(plan) {
+			p.mu.Unlock()
+			return nil
+		}
+		s := list[len(list)-1]
+		p.dropIdleLocked(s)
+		stopped := s.state == frozen || s.state == reclaimed
+		p.inHands += plan.Spec.MemoryBytes
+		p.handLocked(s, plan, Warm)
+		p.mu.Unlock()
+
+		s.work.Lock() // the keeper may just be freezing it
+		var err error
+		if stopped {
+			err = s.Thaw()
+		}
+		s.work.Unlock()
+		if err == nil && !s.ended() {
+			p.mu.Lock()
+			p.stats.Warm++
+			p.mu.Unlock()
+			return s
+		}
+		p.Discard(s)
+	}
+}
+
+// reserve makes room for one more sandbox in a caller's hands.
+func (p *Pool) reserve(plan Plan) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	if p.overMemoryLocked(plan) {
+		p.stats.Full++
+		return ErrFull
+	}
+	if p.count >= p.config.MaxSandboxes {
+		// A ready stem cell that this plan can use needs no room of its own.
+		usable := plan.Stem != nil && p.stems[plan.Stem.Name] != nil && len(p.stems[plan.Stem.Name].ready) > 0
+		if victim := p.victimLocked(); victim != nil && !usable {
+			p.stats.LetGo++
+			p.endLocked(victim)
+		} else if !usable {
+			p.stats.Full++
+			return ErrFull
+		}
+	}
+	p.count++
+	p.inHands += plan.Spec.MemoryBytes
+	return nil
+}
+
+func (p *Pool) overMemoryLocked(plan Plan) bool {
+	return p.config.MaxMemory > 0 && p.inHands+plan.Spec.MemoryBytes > p.config.MaxMemory
+}
+
+// victimLocked is the sandbox to let go when there must be room: the one idle the longest, else a stem cell.
+func (p *Pool) victimLocked() *Sandbox {
+	var oldest *Sandbox
+	for _, list := range p.idle {
+		if s := list[0]; oldest == nil || s.since.Before(oldest.since) {
+			oldest = s
+		}
+	}
+	for _, k := range p.stems {
+		if oldest == nil && len(k.ready) > 0 {
+			oldest = k.ready[0]
+		}
+	}
+	return oldest
+}
+
+// handLocked puts s into a caller's hands. The caller has counted its memory.
+func (p *Pool) handLocked(s *Sandbox, plan Plan, from Origin) {
+	s.Key, s.Origin, s.memory = plan.Key, from, plan.Spec.MemoryBytes
+	s.state, s.since = busy, time.Now()
+}
+
+// start starts a sandbox with a session. Its place has been counted.
+func (p *Pool) start(ctx context.Context, spec driver.Spec, kind *stemKind) (*Sandbox, error) {
+	s := &Sandbox{Session: p.config.NewSession(), stem: kind, gone: make(chan struct{}), since: time.Now()}
+	spec.Stdout, spec.Stderr, spec.Log = s.Session.Outputs()
+	var err error
+	if s.Sandbox, err = p.driver.Start(ctx, spec); err != nil {
+		return nil, err
+	}
+	s.Started = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		go s.Kill() // Close no longer waits for it, but the driver's does
+		return nil, ErrClosed
+	}
+	p.all[s] = true
+	p.work.Go(func() { p.serve(s) })
+	return s, nil
+}
+
+// serve runs the session for as long as the sandbox lives, and then forgets the sandbox.
+func (p *Pool) serve(s *Sandbox) {
+	s.Session.Serve(s.Listener())
+	close(s.gone)
+	s.Kill() // it may have ended by itself; what it held is to be free before it is forgotten
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch s.state {
+	case busy: // its caller will notice, and discard it
+	case dead:
+	default:
+		p.stats.Died++
+	}
+	p.forgetLocked(s)
+}
+
+// forgetLocked takes s out of every list.
+func (p *Pool) forgetLocked(s *Sandbox) {
+	switch s.state {
+	case idle, frozen, reclaimed:
+		p.dropIdleLocked(s)
+		s.state = dead
+	case ready:
+		s.stem.drop(s)
+		s.state = dead
+	case starting:
+		s.state = dead
+	}
+	if p.all[s] {
+		delete(p.all, s)
+		p.count--
+	}
+}
+
+// endLocked takes s out of its list and kills it in the background.
+func (p *Pool) endLocked(s *Sandbox) {
+	switch s.state {
+	case idle, frozen, reclaimed:
+		p.dropIdleLocked(s)
+	case ready:
+		s.stem.drop(s)
+	case busy:
+		p.inHands -= s.memory
+	}
+	s.state = dead
+	if !p.closed { // else Close does it
+		p.work.Go(s.Kill)
+	}
+}
+
+// dropIdleLocked takes s out of the idle list of its key.
+func (p *Pool) dropIdleLocked(s *Sandbox) {
+	list := p.idle[s.Key]
+	for i, x := range list {
+		if x == s {
+			list = append(list[:i:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(p.idle, s.Key)
+	} else {
+		p.idle[s.Key] = list
+	}
+}
+
+// ended reports whether the sandbox has ended by itself.
+func (s *Sandbox) ended() bool {
+	select {
+	case <-s.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// Release hands s back for the next call with the same key. A sandbox that has ended is discarded.
+func (p *Pool) Release(s *Sandbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.state != busy {
+		return
+	}
+	if p.closed || s.evicted || s.ended() {
+		p.endLocked(s)
+		return
+	}
+	p.inHands -= s.memory
+	s.state, s.since = idle, time.Now()
+	p.idle[s.Key] = append(p.idle[s.Key], s)
+	p.stirLocked()
+}
+
+// Discard kills s: after a timeout, a crash, or when what it was made from has changed. It does not wait.
+func (p *Pool) Discard(s *Sandbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.state == busy {
+		p.endLocked(s)
+	}
+}
+
+// Evict kills the idle sandboxes of key and those busy when they are released: the function was updated or deleted.
+func (p *Pool) Evict(key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.all {
+		switch {
+		case s.Key != key:
+		case s.state == busy:
+			s.evicted = true
+		case s.state == idle || s.state == frozen || s.state == reclaimed:
+			p.endLocked(s)
+		}
+	}
+}
+
+// Stats returns a snapshot for metrics.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := p.stats
+	st.MemoryLimit = p.inHands
+	for s := range p.all {
+		switch s.state {
+		case busy:
+			st.Busy++
+		case ready:
+			st.Stems++
+		case reclaimed:
+			st.Reclaimed++
+			st.Frozen++
+			st.Idle++
+		case frozen:
+			st.Frozen++
+			st.Idle++
+		case idle:
+			st.Idle++
+		}
+	}
+	return st
+}
+
+// Close kills every sandbox and waits. Acquire fails afterwards.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.cancel()
+	var all []*Sandbox
+	for s := range p.all {
+		all = append(all, s)
+	}
+	p.stirLocked()
+	p.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range all {
+		wg.Go(s.Kill)
+	}
+	wg.Wait()
+	p.work.Wait()
+	return nil
+}
+
+// stirLocked wakes the keeper.
+func (p *Pool) stirLocked() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// String names the origin for logs and metrics.
+func (o Origin) String() string {
+	switch o {
+	case Warm:
+		return "warm"
+	case FromStem:
+		return "stem"
+	case Plain:
+		return "plain"
+	}
+	return fmt.Sprintf("Origin(%d)", int(o))
+}
