@@ -3,12 +3,31 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"lambent/cli"
 	"lambent/cloud"
 	"lambent/gateway"
+	"lambent/invoke"
+	"lambent/service/apigateway"
+	"lambent/service/iam"
+	"lambent/service/lambda"
+	"lambent/service/logs"
+	"lambent/service/s3"
 	"lambent/service/sts"
+)
+
+// The types below fit one room to the small interface that another declares.
+var (
+	_ gateway.Keys       = (*keys)(nil)
+	_ gateway.Authorizer = (*iam.Service)(nil)
+	_ sts.Roles          = (*iam.Service)(nil)
+	_ invoke.Credentials = (*functionCredentials)(nil)
+	_ invoke.LogSink     = (*functionLogs)(nil)
+	_ lambda.Objects     = (*codeObjects)(nil)
+	_ lambda.Roles       = (*roles)(nil)
+	_ apigateway.Invoker = (*apiInvoker)(nil)
 )
 
 // keys finds access keys: the root key, and the sessions that STS gave out.
@@ -35,4 +54,65 @@ func (k *keys) Secret(_ context.Context, accessKeyID, sessionToken string) (gate
 		err = gateway.ErrToken
 	}
 	return gateway.Key{Secret: secret, Caller: who}, err
+}
+
+// functionCredentials lets functions sign with sessions of their roles.
+type functionCredentials struct{ sts *sts.Service }
+
+// sessionLasts is how long a function's credentials are good; they are renewed well before.
+const sessionLasts = time.Hour
+
+// FunctionCredentials implements invoke.Credentials.
+func (f *functionCredentials) FunctionCredentials(ctx context.Context, _, roleARN, session string) (invoke.Credential, error) {
+	c, err := f.sts.ForService(ctx, "lambda.amazonaws.com", roleARN, session, time.Now(), sessionLasts)
+	return invoke.Credential{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken, Expires: c.Expires}, err
+}
+
+// functionLogs puts what functions log into CloudWatch Logs.
+type functionLogs struct{ logs *logs.Service }
+
+// PutLogs implements invoke.LogSink.
+func (f *functionLogs) PutLogs(ctx context.Context, batches []invoke.LogBatch) error {
+	now := time.Now().UTC()
+	for _, b := range batches {
+		events := make([]logs.Event, len(b.Events))
+		for i, e := range b.Events {
+			events[i] = logs.Event{Time: e.Time, Message: e.Message}
+		}
+		c := cloud.Caller{Account: b.Account, Region: b.Region, Now: now}
+		if err := f.logs.Append(ctx, c, b.Group, b.Stream, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// codeObjects reads code packages out of S3.
+type codeObjects struct{ s3 *s3.Service }
+
+// GetObject implements lambda.Objects.
+func (o *codeObjects) GetObject(ctx context.Context, c cloud.Caller, bucket, key, version string) (io.ReadCloser, error) {
+	body, _, err := o.s3.Object(ctx, c, bucket, key, version)
+	return body, err
+}
+
+// roles says which roles a service may assume.
+type roles struct{ sts *sts.Service }
+
+// Assumable implements lambda.Roles.
+func (r *roles) Assumable(ctx context.Context, _, roleARN, principal string) (bool, error) {
+	_, err := r.sts.ForService(ctx, principal, roleARN, "probe", time.Now(), time.Minute)
+	if errors.Is(err, sts.ErrNotTrusted) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// apiInvoker lets APIs call functions: the function's policy must allow it.
+type apiInvoker struct{ lambda *lambda.Service }
+
+// Invoke implements apigateway.Invoker.
+func (i *apiInvoker) Invoke(ctx context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
+	c.Via, c.ARN = "apigateway.amazonaws.com", sourceARN
+	return i.lambda.InvokeARN(ctx, c, functionARN, payload)
 }

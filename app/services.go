@@ -3,7 +3,10 @@ package app
 import (
 	"lambent/gateway"
 	"lambent/service"
+	"lambent/service/apigateway"
+	"lambent/service/ecr"
 	"lambent/service/iam"
+	"lambent/service/lambda"
 	"lambent/service/logs"
 	"lambent/service/s3"
 	"lambent/service/sts"
@@ -20,9 +23,25 @@ func (p *cloudParts) openServices() error {
 	p.background("logs", logsService.Run)
 	s3Service := s3.New(p.store.In("s3"), p.blobs, p.domain)
 
+	invoker, err := p.openInvoker(&functionCredentials{stsService}, &functionLogs{logsService})
+	if err != nil {
+		return err
+	}
+	lambdaService, err := lambda.New(lambda.Config{
+		KV: p.store.In("lambda"), Blobs: p.blobs, Invoker: invoker, Objects: &codeObjects{s3Service}, Roles: &roles{stsService}, Domain: p.domain,
+	})
+	if err != nil {
+		return err
+	}
+	p.background("lambda", lambdaService.Run)
+	restAPIs := apigateway.New(p.store.In("apigateway"), p.domain, &apiInvoker{lambdaService}, nil)
+
 	p.gateway, err = gateway.New(gateway.Config{
 		Services: []service.Service{
+			restAPIs.Service(),
+			ecr.New().Service(),
 			iamService.Service(),
+			lambdaService.Service(),
 			logsService.Service(),
 			s3Service.Service(),
 			stsService.Service(),

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"os"
+
+	"lambent/invoke"
+	"lambent/invoke/runtimeapi"
+	"lambent/runtimes"
+	"lambent/runtimes/nodejs"
+	"lambent/runtimes/python"
+	"lambent/sandbox"
+	"lambent/sandbox/driver"
+	"lambent/sandbox/process"
+)
+
+// languages are the runtimes in the binary.
+func languages() *runtimes.Set {
+	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
+	return runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)))
+}
+
+// innerEndpoint is where a function finds the cloud on its own loopback.
+const innerEndpoint = "127.0.0.1:4566"
+
+// openInvoker opens what runs functions: the driver, the pool over it, the log's way out.
+func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.LogSink) (*invoke.Invoker, error) {
+	walls, err := process.Open(process.Config{Dir: p.data.sandboxes()})
+	if err != nil {
+		return nil, err
+	}
+	p.onClose(walls.Close)
+	records := invoke.NewLogs(sink)
+	pool := sandbox.New(walls, sandbox.Config{
+		NewSession:   invoke.Sessions(records, runtimeapi.New),
+		MaxSandboxes: p.config.MaxSandboxes,
+		MaxStems:     stemLimit(p.config.StemCells),
+		FreezeAfter:  p.config.IdleFreeze,
+		LetGoAfter:   p.config.IdleStop,
+	})
+	p.onClose(pool.Close)
+	code, err := invoke.OpenCode(p.blobs, p.data.code(), 0)
+	if err != nil {
+		return nil, err
+	}
+	p.background("function logs", records.Run)
+	p.background("sandbox pool", pool.Run)
+	return invoke.New(invoke.Config{
+		Pool: pool, Runtimes: languages(), Code: code, Credentials: credentials,
+		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
+		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
+	}), nil
+}
+
+// stemLimit is the pool's word for no stem cells where the setting says 0.
+func stemLimit(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
