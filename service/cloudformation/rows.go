@@ -1,0 +1,245 @@
+package cloudformation
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"lambent/cloud"
+	"lambent/kv"
+)
+
+// identity is who started an operation, kept so that a restarted engine goes on with the same permissions.
+type identity struct {
+	Account, Region, ARN, UserID, RoleARN string
+	Root                                  bool
+}
+
+func identityOf(c cloud.Caller) identity {
+	return identity{c.Account, c.Region, c.ARN, c.UserID, c.RoleARN, c.Root}
+}
+
+// caller is the identity as another service sees it.
+func (i identity) caller(requestID string, now time.Time) cloud.Caller {
+	return cloud.Caller{Account: i.Account, Region: i.Region, ARN: i.ARN, UserID: i.UserID, RoleARN: i.RoleARN, Root: i.Root,
+		Via: principal, RequestID: requestID, Secure: true, SourceIP: principal, UserAgent: principal, Now: now}
+}
+
+const principal = "cloudformation.amazonaws.com"
+
+// target is what a stack is to look like: everything that a caller of CreateStack or UpdateStack says.
+type target struct {
+	Template     string // hash of the text, see templateKey
+	Description  string
+	Parameters   map[string]string // as given or by default
+	Resolved     map[string]string // values of parameters that name SSM parameters
+	Masked       []string          // NoEcho parameters
+	Tags         map[string]string
+	Capabilities []string
+	RoleARN      string
+	Rollback     *RollbackConfiguration
+}
+
+type stackRow struct {
+	Account, Region, ID, Name string
+	Status, Reason            string
+	Created                   time.Time
+	Updated, Deleted          *time.Time
+	Current                   target
+	Outputs                   []outputRow
+	Imports                   []string // names of the exports in use
+	ChangeSet                 string   // ARN of the last one executed
+	DisableRollback           bool
+	RetainExceptOnCreate      bool
+	Timeout                   int32
+	Tokens                    []string   // the last client request tokens, newest last
+	Op                        *operation // what is going on
+	Suspended                 *operation // a failed operation that may be rolled back later
+}
+
+type outputRow struct{ Key, Value, Description, Export string }
+
+// The kinds of operation.
+const (
+	opCreate = "create"
+	opUpdate = "update"
+	opDelete = "delete"
+)
+
+// The phases of an operation; every operation goes through some of them, in this order.
+const (
+	phaseForward = "forward" // make what the target says
+	phaseRevert  = "revert"  // put back what was
+	phaseCleanup = "cleanup" // delete what is no longer needed
+	phaseDelete  = "delete"  // delete everything
+)
+
+// operation is the journal's head: which way the stack is going and how far it is.
+type operation struct {
+	ID, Kind, Phase string
+	Target          target
+	Identity        identity
+	Token           string
+	Started         time.Time
+	Failed          string // why it goes back, "" while it does not
+	Back            bool   // in phaseCleanup: cleaning up after a rollback
+	OnFailure       string // ROLLBACK, DELETE or DO_NOTHING
+	Retain          []string
+	Skip            []string
+	DropRetained    bool   // RetainExceptOnCreate of the call
+	Policy          string // stack policy during this update
+	ChangeSet       string // ARN of the change set that it executes
+	Outputs         []outputRow
+	Imports         []string
+	Force           bool // DeletionMode FORCE_DELETE_STACK: what cannot be deleted is left
+}
+
+// settingsRow is what may change at any time, so the engine never writes it.
+type settingsRow struct {
+	Protected bool
+	Policy    string
+}
+
+// signalRow asks the running engine for something.
+type signalRow struct {
+	Cancel bool
+	Delete *operation // delete the stack instead of creating it further
+}
+
+type runningRow struct {
+	Node  string
+	Fence uint64
+	Until time.Time
+}
+
+type exportRow struct{ Stack, Value string }
+type importRow struct{ StackName string }
+
+// resourceRow is one logical id of a stack: what stands for it, what stood before and what is to go.
+type resourceRow struct {
+	ID, Type, Description string
+	Status, Reason        string
+	Updated               time.Time
+	Cur                   *physical // nil when nothing stands for the id
+	Old                   *physical // while Op lasts: what stood for it before
+	Garbage               []physical
+	Op                    string // the operation that touched the row last
+	Step                  string
+}
+
+// The steps of a resource within an operation. Each is written before the calls that it stands for, and
+// followed by done or failed after them: a row found in one of the first three was interrupted there.
+const (
+	stepCreating = "creating"
+	stepUpdating = "updating"
+	stepUndoing  = "undoing"
+	stepDeleting = "deleting"
+	stepDone     = "done"
+	stepSame     = "same" // looked at; nothing to call
+	stepFailed   = "failed"
+	stepUndone   = "undone"
+)
+
+// physical is one thing in another service that stands, or stood, for a resource.
+type physical struct {
+	Type        string
+	ID          string // physical id, "" until it is known that it exists
+	Name        string // name reserved for it, chosen before it was made
+	Uncertain   bool   // a call that makes it was begun and its answer is not known
+	Dirty       bool   // an update of it failed half way: the next one must set everything
+	Properties  map[string]any
+	Tags        map[string]string // of the stack
+	Attributes  map[string]any    // what Fn::GetAtt may ask for
+	Notes       map[string]any    // what its type wrote down before making it
+	DependsOn   []string
+	Deletion    string // policies
+	Replacement string
+	Metadata    any
+	Gone        bool // deleted, or left alone for good
+}
+
+// putRow stores v as a row, compressed when it is large: properties may hold a whole program.
+func putRow(tx *kv.Tx, key []byte, v any) error {
+	value, err := encodeRow(v)
+	if err != nil {
+		return err
+	}
+	tx.Set(key, value)
+	return nil
+}
+
+func encodeRow(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode row: %w", err)
+	}
+	if len(b) < 32<<10 {
+		return append([]byte{rowPlain}, b...), nil
+	}
+	z, err := compress(b)
+	return append([]byte{rowGzip}, z...), err
+}
+
+// The first byte of a row: the version of its format. 1 is kv's own.
+const (
+	rowPlain = 1
+	rowGzip  = 2
+)
+
+func decodeRow(b []byte, v any) error {
+	if len(b) == 0 || b[0] != rowGzip {
+		return kv.DecodeRow(b, v)
+	}
+	plain, err := decompress(b[1:])
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return fmt.Errorf("decode row: %w", err)
+	}
+	return nil
+}
+
+func getRow(ctx context.Context, r kv.Reader, key []byte, v any) (bool, error) {
+	b, err := r.Get(ctx, key)
+	if err != nil || b == nil {
+		return false, err
+	}
+	return true, decodeRow(b, v)
+}
+
+func compress(b []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(b); err != nil {
+		return nil, fmt.Errorf("compress row: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("compress row: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// errRowSize says that a compressed row is larger than anything that is stored.
+var errRowSize = errors.New("cloudformation: row too large")
+
+func decompress(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, fmt.Errorf("decompress row: %w", err)
+	}
+	const most = 64 << 20
+	out, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("decompress row: %w", err)
+	}
+	if len(out) > most {
+		return nil, errRowSize
+	}
+	return out, nil
+}
