@@ -2,10 +2,8 @@ package sigv4_test
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -319,11 +317,4 @@ func FuzzChunks(f *testing.F) {
 			t.Fatalf("accepted %q as %q", body, got)
 		}
 	})
-}
-
-// hmacHex is what a browser's form is signed with.
-func hmacHex(key []byte, text string) string {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
-	return hex.EncodeToString(h.Sum(nil))
 }

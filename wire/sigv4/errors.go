@@ -28,6 +28,8 @@ const (
 	TrailerMalformed        // what follows the last chunk is not what X-Amz-Trailer announces
 	ChecksumInvalid         // X-Amz-Trailer or the checksum itself cannot be read
 	ChecksumMismatch        // the trailer's checksum is not that of the body
+	FieldAbsent             // the upload form lacks a field that it needs; Field names it
+	PolicyInvalid           // the upload form's policy cannot be read
 	PolicyFailed            // a condition of the upload form's policy does not hold
 	PolicyTooSmall          // the upload is shorter than the policy allows
 	PolicyTooLarge          // the upload is longer than the policy allows
@@ -40,6 +42,7 @@ type Error struct {
 
 	Query   bool     // the signature is in the query string
 	Headers []string // UnsignedHeaders: which
+	Field   string   // FieldAbsent: which
 
 	// For Mismatch: what was signed here, so that a client's author can compare. It holds nothing secret.
 	AccessKeyID, CanonicalRequest, StringToSign, Provided string
