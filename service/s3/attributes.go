@@ -67,9 +67,21 @@ func anyOf(members ...*string) bool {
 	return slices.ContainsFunc(members, func(m *string) bool { return m != nil })
 }
 
+// lowerKeys returns metadata with its names as S3 keeps them: headers have no case.
+func lowerKeys(metadata map[string]string) map[string]string {
+	if metadata == nil {
+		return nil
+	}
+	lower := make(map[string]string, len(metadata))
+	for k, v := range metadata {
+		lower[strings.ToLower(k)] = v
+	}
+	return lower
+}
+
 // describe checks the attributes and makes of them an object that lacks its content.
 func describe(c cloud.Caller, b bucket, a attributes) (object, error) {
-	o := object{Modified: c.Now, Meta: a.metadata, Headers: headers{
+	o := object{Modified: c.Now, Meta: lowerKeys(a.metadata), Headers: headers{
 		CacheControl: cloud.Val(a.cacheControl), ContentDisposition: cloud.Val(a.disposition), ContentEncoding: stripChunked(a.encoding),
 		ContentLanguage: cloud.Val(a.language), ContentType: cloud.Val(a.contentType), Expires: cloud.Val(a.expires), Redirect: cloud.Val(a.redirect),
 	}}

@@ -28,9 +28,14 @@ func Encode(s plan.Slot, resp *wire.Response) {
 			}
 		case plan.PrefixHeaders:
 			v.Entries(func(key string, e plan.Slot, ok bool) bool {
-				if ok {
-					resp.Header.Set(m.Wire+key, string(e.AppendText(nil, plan.HTTPDate)))
+				if !ok {
+					return true
 				}
+				name := m.Wire + key // as it is: clients give it to their users without the prefix
+				if m.Wire == "" {
+					name = http.CanonicalHeaderKey(name) // any header, maybe one that another member holds
+				}
+				resp.Header[name] = []string{string(e.AppendText(nil, plan.HTTPDate))}
 				return true
 			})
 		}
