@@ -30,6 +30,8 @@ type Function struct {
 	server  *http.Server
 	wait    time.Duration
 
+	booted, assigned chan struct{} // closed when a stem cell has asked, and when it may be answered
+
 	mu      sync.Mutex // guards what follows
 	records []string
 	output  bytes.Buffer
@@ -92,63 +94,86 @@ func Env(extra map[string]string) map[string]string {
 // Start starts fn from a stem cell, or by the plain path.
 func Start(t testing.TB, d driver.Driver, r runtimes.Runtime, fn runtimes.Function, stem bool) *Function {
 	t.Helper()
+	if stem {
+		return Boot(t, d, r, fn).Become(t)
+	}
+	f := plan(t, r, fn)
+	f.start(t, d, f.Plan.Spec)
+	return f
+}
+
+// Boot starts a stem cell that can become fn, and waits until it asks for its assignment.
+func Boot(t testing.TB, d driver.Driver, r runtimes.Runtime, fn runtimes.Function) *Function {
+	t.Helper()
+	f := plan(t, r, fn)
+	if f.Plan.Stem == "" {
+		t.Fatal("this function has no stem cells")
+	}
+	f.start(t, d, f.Plan.StemSpec)
+	select {
+	case <-f.booted:
+	case <-f.Sandbox.Done():
+		t.Fatalf("stem cell ended: %+v\n%s", f.Sandbox.Exit(), f.Output())
+	case <-time.After(f.wait):
+		t.Fatalf("stem cell did not ask for its assignment\n%s", f.Output())
+	}
+	return f
+}
+
+// Become makes a stem cell into its function.
+func (f *Function) Become(t testing.TB) *Function {
+	t.Helper()
+	for _, m := range f.Plan.StemMounts {
+		if err := f.Sandbox.Mount(m.Source, m.Target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Sandbox.Resize(f.Plan.Spec.Limits); err != nil {
+		t.Fatal(err)
+	}
+	close(f.assigned)
+	return f
+}
+
+func plan(t testing.TB, r runtimes.Runtime, fn runtimes.Function) *Function {
+	t.Helper()
 	if fn.Env == nil {
 		fn.Env = Env(nil)
 	}
-	plan, err := r.Plan(fn)
+	p, err := r.Plan(fn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Function{Plan: plan, events: make(chan event), results: make(chan Result, 16), wait: 20 * time.Second}
-	spec := plan.Spec
-	if stem {
-		if plan.Stem == "" {
-			t.Fatal("this function has no stem cells")
-		}
-		spec = plan.StemSpec
+	return &Function{
+		Plan: p, events: make(chan event), results: make(chan Result, 16), wait: 20 * time.Second,
+		booted: make(chan struct{}), assigned: make(chan struct{}),
 	}
+}
+
+func (f *Function) start(t testing.TB, d driver.Driver, spec driver.Spec) {
+	t.Helper()
 	spec.Stdout, spec.Stderr = (*output)(f), (*output)(f)
 	spec.Log = runtimes.NewFrames(func(_ time.Time, record []byte) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.records = append(f.records, string(record))
 	})
+	var err error
 	if f.Sandbox, err = d.Start(t.Context(), spec); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.Sandbox.Kill)
-	booted := make(chan struct{})
-	assigned := make(chan struct{})
-	f.server = &http.Server{Handler: f.routes(booted, assigned)}
+	f.server = &http.Server{Handler: f.routes()}
 	go f.server.Serve(f.Sandbox.Listener())
 	t.Cleanup(func() { f.server.Close() })
-	if stem {
-		select {
-		case <-booted:
-		case <-f.Sandbox.Done():
-			t.Fatalf("stem cell ended: %+v\n%s", f.Sandbox.Exit(), f.Output())
-		case <-time.After(f.wait):
-			t.Fatalf("stem cell did not ask for its assignment\n%s", f.Output())
-		}
-		for _, m := range plan.StemMounts {
-			if err := f.Sandbox.Mount(m.Source, m.Target); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := f.Sandbox.Resize(plan.Spec.Limits); err != nil {
-			t.Fatal(err)
-		}
-		close(assigned)
-	}
-	return f
 }
 
-func (f *Function) routes(booted, assigned chan struct{}) http.Handler {
+func (f *Function) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /lambent/stem/next", func(w http.ResponseWriter, r *http.Request) {
-		close(booted)
+		close(f.booted)
 		select {
-		case <-assigned:
+		case <-f.assigned:
 			w.Write(f.Plan.Assignment)
 		case <-r.Context().Done():
 		}
