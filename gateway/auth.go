@@ -52,15 +52,8 @@ func (x *exchange) authenticate(t *target) error {
 	if x.claim == nil {
 		return x.admitUnsigned(t)
 	}
-	switch {
-	case errors.Is(x.keyErr, ErrToken):
-		return t.family.refuse(wrongToken)
-	case errors.Is(x.keyErr, ErrExpired):
-		return t.family.refuse(expiredToken)
-	case x.keyErr != nil:
-		return fmt.Errorf("look up access key: %w", x.keyErr)
-	case x.key.Secret == "":
-		return t.family.refuse(unknownKey)
+	if err := x.admitKey(t.family); err != nil {
+		return err
 	}
 	if err := x.verify(t); err != nil {
 		return err
@@ -70,6 +63,21 @@ func (x *exchange) authenticate(t *target) error {
 			Message: fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", t.room.api.SigningName)}
 	}
 	x.caller = x.known()
+	return nil
+}
+
+// admitKey tells whether the access key is good, before its signature is looked at.
+func (x *exchange) admitKey(f family) error {
+	switch {
+	case errors.Is(x.keyErr, ErrToken):
+		return f.refuse(wrongToken)
+	case errors.Is(x.keyErr, ErrExpired):
+		return f.refuse(expiredToken)
+	case x.keyErr != nil:
+		return fmt.Errorf("look up access key: %w", x.keyErr)
+	case x.key.Secret == "":
+		return f.refuse(unknownKey)
+	}
 	return nil
 }
 

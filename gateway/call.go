@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -45,7 +44,7 @@ func (g *Gateway) Call(ctx context.Context, c cloud.Caller, name, operationName 
 		g.metrics.observeInner(name, operationName, err, time.Since(start))
 	}()
 
-	input := reflect.New(op.model.Input).Interface()
+	input := newInput(op)
 	if err := document.Decode(in, input, document.Options{Coerce: true}); err != nil {
 		return nil, err
 	}

@@ -141,6 +141,9 @@ func (x *exchange) serveAPI() {
 
 // perform runs the operation of t and returns its reply.
 func (x *exchange) perform(t *target) (*wire.Response, error) {
+	if x.isUpload(t) {
+		return x.performUpload(t)
+	}
 	if err := x.authenticate(t); err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (x *exchange) perform(t *target) (*wire.Response, error) {
 	if !ok {
 		return nil, notImplemented("lambent does not speak %s yet.", t.protocol)
 	}
-	in := reflect.New(t.op.model.Input).Interface()
+	in := newInput(t.op)
 	if err := codec.Decode(t.api(), t.op.model, x.wireRequest(t), in); err != nil {
 		return nil, err
 	}
@@ -169,6 +172,9 @@ func (x *exchange) perform(t *target) (*wire.Response, error) {
 	return reply, nil
 }
 
+// newInput makes an empty input of the operation.
+func newInput(op *operation) any { return reflect.New(op.model.Input).Interface() }
+
 // wireRequest gives a codec what it needs. S3's bodies are read as they come, all others are whole by now.
 func (x *exchange) wireRequest(t *target) *wire.Request {
 	req := &wire.Request{Method: x.r.Method, Header: x.r.Header, Query: x.query, Labels: t.labels, Body: x.r.Body, Length: x.r.ContentLength}
@@ -178,6 +184,8 @@ func (x *exchange) wireRequest(t *target) *wire.Request {
 			body = []byte(x.r.URL.RawQuery)
 		}
 		req.Body, req.Length = bytes.NewReader(body), int64(len(body))
+	} else if !t.op.stream {
+		req.Body = http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, t.op.limit)
 	}
 	return req
 }

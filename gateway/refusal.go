@@ -98,6 +98,8 @@ type (
 	}
 	headersDetail struct{ HeadersNotSigned *string }
 	skewDetail    struct{ RequestTime, ServerTime, MaxAllowedSkewMilliseconds *string }
+	smallDetail   struct{ ProposedSize, MinSizeAllowed *string }
+	largeDetail   struct{ ProposedSize, MaxSizeAllowed *string }
 	hashDetail    struct{ ClientComputedContentSHA256, S3ComputedContentSHA256 *string }
 )
 
@@ -152,10 +154,20 @@ func s3SignatureFault(e *sigv4.Error, now time.Time) *cloud.Fault {
 		return fault("InvalidRequest", e.Message, 400)
 	case sigv4.ChecksumMismatch:
 		return fault("BadDigest", e.Message, 400)
+	case sigv4.FieldAbsent:
+		f := fault("InvalidArgument", e.Message, 400)
+		f.Detail = &argumentDetail{&e.Field, new("")}
+		return f
+	case sigv4.PolicyInvalid:
+		return fault("InvalidPolicyDocument", e.Message, 400)
 	case sigv4.PolicyTooSmall:
-		return fault("EntityTooSmall", e.Message, 400)
+		f := fault("EntityTooSmall", e.Message, 400)
+		f.Detail = &smallDetail{&e.Given, &e.Computed}
+		return f
 	case sigv4.PolicyTooLarge:
-		return fault("EntityTooLarge", e.Message, 400)
+		f := fault("EntityTooLarge", e.Message, 400)
+		f.Detail = &largeDetail{&e.Given, &e.Computed}
+		return f
 	default:
 		return fault("AccessDenied", e.Message, 403)
 	}
