@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"lambent/lang/apiroute"
 	"lambent/lang/jsonpath"
 	"lambent/lang/vtl"
 )
@@ -233,7 +234,7 @@ func (in *input) param(name string) string {
 func (x *call) allParameters() *vtl.Map {
 	path, query, header := vtl.NewMap(), vtl.NewMap(), vtl.NewMap()
 	for _, p := range x.ev.Params {
-		path.Put(p.Name, unescape(p.Value))
+		path.Put(p.Name, apiroute.Unescape(p.Value))
 	}
 	for pair := range strings.SplitSeq(x.r.URL.RawQuery, "&") {
 		name, _, _ := strings.Cut(pair, "=")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"maps"
 	"math"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/kv"
-	"lambent/lang/apievent"
+	"lambent/lang/apiroute"
 	"lambent/lang/jsonschema"
 	"lambent/lang/vtl"
 )
@@ -74,22 +73,12 @@ type router struct {
 	stage    Stage
 	settings snapshotSettings
 	answers  map[string]*gatewayAnswer // by responseType
-	root     *place
-}
-
-// A place is a resource in the tree of paths.
-type place struct {
-	fixed    map[string]*place
-	variable *place // {name}
-	name     string
-	routes   map[string]*route // by verb
-	greedy   map[string]*route // of {name+} below this place
+	routes   apiroute.Tree[*route]
 }
 
 // A route is one method, compiled.
 type route struct {
 	resourceID, path, verb string
-	greedyName             string
 	method                 *Method
 	timeout                time.Duration
 	function               string // ARN, with stage variables put in
@@ -138,7 +127,7 @@ func (s *Service) router(ctx context.Context, c cloud.Caller, api, stage string)
 }
 
 func compile(ctx context.Context, r kv.Reader, c cloud.Caller, api string, row []byte) (*router, error) {
-	out := &router{row: bytes.Clone(row), root: &place{}, answers: map[string]*gatewayAnswer{}}
+	out := &router{row: bytes.Clone(row), answers: map[string]*gatewayAnswer{}}
 	if err := kv.DecodeRow(row, &out.stage); err != nil {
 		return nil, err
 	}
@@ -158,7 +147,7 @@ func compile(ctx context.Context, r kv.Reader, c cloud.Caller, api string, row [
 		if err != nil {
 			return nil, err
 		}
-		out.root.add(m.Path, rt)
+		out.routes.Add(m.Path, *m.Method.HttpMethod, rt)
 	}
 	return out, nil
 }
@@ -268,90 +257,6 @@ func substitute(s string, variables map[string]string) string {
 		}
 		s = before + variables[name] + after
 	}
-}
-
-// add puts a route at its path.
-func (p *place) add(path string, rt *route) {
-	for segment := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
-		switch {
-		case segment == "": // the root
-		case isGreedy(segment):
-			rt.greedyName = segment[1 : len(segment)-2]
-			if p.greedy == nil {
-				p.greedy = map[string]*route{}
-			}
-			p.greedy[rt.verb] = rt
-			return
-		case isVariable(segment):
-			if p.variable == nil {
-				p.variable = &place{name: segment[1 : len(segment)-1]}
-			}
-			p = p.variable
-		default:
-			if p.fixed == nil {
-				p.fixed = map[string]*place{}
-			}
-			if p.fixed[segment] == nil {
-				p.fixed[segment] = &place{}
-			}
-			p = p.fixed[segment]
-		}
-	}
-	if p.routes == nil {
-		p.routes = map[string]*route{}
-	}
-	p.routes[rt.verb] = rt
-}
-
-// match finds the route for a path, escaped as it was sent: plain segments before {name}, {name+} last, and the verb
-// itself before ANY.
-func (p *place) match(path, verb string) (*route, []apievent.Param) {
-	path = strings.TrimRight(strings.TrimLeft(path, "/"), "/")
-	var segments []string
-	if path != "" {
-		segments = strings.Split(path, "/")
-	}
-	return p.find(segments, verb, nil)
-}
-
-func (p *place) find(segments []string, verb string, params []apievent.Param) (*route, []apievent.Param) {
-	if len(segments) == 0 {
-		return choose(p.routes, verb), params
-	}
-	segment := segments[0]
-	if next := p.fixed[unescape(segment)]; next != nil {
-		if rt, ps := next.find(segments[1:], verb, params); rt != nil {
-			return rt, ps
-		}
-	}
-	if p.variable != nil && segment != "" {
-		with := append(slices.Clip(params), apievent.Param{Name: p.variable.name, Value: segment})
-		if rt, ps := p.variable.find(segments[1:], verb, with); rt != nil {
-			return rt, ps
-		}
-	}
-	rt := choose(p.greedy, verb)
-	if rt == nil {
-		return nil, nil
-	}
-	return rt, append(slices.Clip(params), apievent.Param{Name: rt.greedyName, Value: strings.Join(segments, "/")})
-}
-
-func choose(routes map[string]*route, verb string) *route {
-	if rt := routes[verb]; rt != nil {
-		return rt
-	}
-	return routes["ANY"]
-}
-
-func unescape(segment string) string {
-	if !strings.Contains(segment, "%") {
-		return segment
-	}
-	if u, err := url.PathUnescape(segment); err == nil {
-		return u
-	}
-	return segment
 }
 
 // A bucket is the token bucket of one method's throttle. Each node of a cluster has its own.

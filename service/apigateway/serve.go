@@ -14,6 +14,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/lang/apievent"
+	"lambent/lang/apiroute"
 	"lambent/service"
 )
 
@@ -136,10 +137,15 @@ func (x *call) serve(at service.Published) {
 		return
 	}
 	x.rt, x.ev.Deployment, x.ev.Variables = rt, cloud.Val(rt.stage.DeploymentId), rt.stage.Variables
-	x.use, x.ev.Params = rt.root.match(x.ev.Path, x.r.Method)
-	if x.use == nil {
+	// A slash at the end matters to the event only.
+	use, params, ok := rt.routes.Find("/"+strings.Trim(x.ev.Path, "/"), x.r.Method)
+	if !ok {
 		x.refuse(errNoRoute)
 		return
+	}
+	x.use = use
+	for _, p := range params {
+		x.ev.Params = append(x.ev.Params, apievent.Param(p))
 	}
 	x.ev.Resource, x.ev.ResourceID, x.ev.Operation = x.use.path, x.use.resourceID, cloud.Val(x.use.method.OperationName)
 	if !x.use.bucket.take(x.c.Now) {
@@ -225,7 +231,7 @@ func (x *call) parameter(name string) (string, bool) {
 	case "path":
 		for _, p := range x.ev.Params {
 			if p.Name == name {
-				return unescape(p.Value), true
+				return apiroute.Unescape(p.Value), true
 			}
 		}
 	case "querystring":
