@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lambent/blob"
+	"lambent/sandbox/driver"
 )
 
 // A Function is one version of a function, with all that is needed to run it. It is immutable: a change of the
@@ -52,6 +53,10 @@ const DefaultConcurrency = 1000
 // small functions in the same spirit, and a machine of one's own has no neighbour to be fair to.
 func (f *Function) cpus() float64 {
 	return min(max(float64(f.Memory)/1769, 1), 6)
+}
+
+func (f *Function) limits() driver.Limits {
+	return driver.Limits{MemoryBytes: int64(f.Memory) << 20, CPUQuota: f.cpus()}
 }
 
 // RuntimeVersionARN names the build of a runtime that runs here. There is one for each runtime and region.

@@ -142,7 +142,7 @@ func (v *Invoker) CheckCode(ctx context.Context, fn *Function) error {
 func (v *Invoker) describe(fn *Function, codeDir string, env map[string]string) runtimes.Function {
 	return runtimes.Function{
 		Runtime: fn.Runtime, Handler: fn.Handler, CodeDir: codeDir, Env: env, Ports: v.config.Ports,
-		Limits:   driver.Limits{MemoryBytes: int64(fn.Memory) << 20, CPUQuota: fn.cpus()},
+		Limits:   fn.limits(),
 		TmpBytes: int64(fn.Tmp) << 20,
 	}
 }
@@ -171,15 +171,18 @@ func (r *run) obtain(ctx context.Context) error {
 }
 
 // warmPool is what a pool may offer beyond Acquire: a warm sandbox, or nil at once, without a plan of how to start one.
+// Of the plan it needs Key and Limits only.
 type warmPool interface {
-	AcquireWarm(key string) *sandbox.Sandbox
+	AcquireWarm(sandbox.Plan) *sandbox.Sandbox
 }
 
 // warm takes a sandbox that has run the function before.
 func (r *run) warm() bool {
 	pool, ok := any(r.v.config.Pool).(warmPool)
+	plan := sandbox.Plan{Key: r.fn.key()}
+	plan.Spec.Limits = r.fn.limits()
 	for ok {
-		box := pool.AcquireWarm(r.fn.key())
+		box := pool.AcquireWarm(plan)
 		if box == nil {
 			return false
 		}

@@ -87,13 +87,18 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, programs())
+}
+
+func newWorldWith(t *testing.T, programs map[string]invoketest.Program) *world {
+	t.Helper()
 	store := kvtest.Mem(t)
 	blobs := blobtest.Mem(t, store.In("blob"))
 	code, err := blobs.Put(t.Context(), bytes.NewReader(invoketest.Zip(t, "index.js", "x")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{invoketest.Start(t, blobs, programs()), store, code}
+	return &world{invoketest.Start(t, blobs, programs), store, code}
 }
 
 func (w *world) function(handler string) *invoke.Function {

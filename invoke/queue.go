@@ -29,9 +29,6 @@ const (
 	drainPatience = 3 * time.Second
 )
 
-// retryDelays are the waits after the first and second failure of a function.
-var retryDelays = [...]time.Duration{time.Minute, 2 * time.Minute}
-
 // Targets finds what an event is for, as it is when the event is run.
 type Targets interface {
 	// AsyncTarget returns ErrGone when there is no such function any more.
@@ -56,6 +53,10 @@ type Target struct {
 // Rows, by tuple: ("event", id) what is to be called and how often it was; ("body", id, n) its payload; ("due", time, id)
 // when it is to be run next; ("lease", id) who runs it now.
 type Queue struct {
+	// Delays are the waits after the first and second failure of a function: one minute and two, as on AWS. They may be
+	// changed before Run.
+	Delays [2]time.Duration
+
 	kv      *kv.Store
 	invoker *Invoker
 	targets Targets
@@ -64,7 +65,8 @@ type Queue struct {
 
 // NewQueue returns the queue kept in store, a room of its own. Events wait until Run runs.
 func NewQueue(store *kv.Store, invoker *Invoker, targets Targets) *Queue {
-	return &Queue{kv: store, invoker: invoker, targets: targets, owner: NewRequestID()}
+	return &Queue{kv: store, invoker: invoker, targets: targets, owner: NewRequestID(),
+		Delays: [2]time.Duration{time.Minute, 2 * time.Minute}}
 }
 
 // An AsyncEvent is an event to be run later.
@@ -336,7 +338,7 @@ func (q *Queue) run(ctx context.Context, e claimed) verdict {
 	case e.Failures >= t.Retries:
 		return verdict{onward: t.OnFailure, condition: "RetriesExhausted", result: res}
 	}
-	wait := retryDelays[min(e.Failures, len(retryDelays)-1)]
+	wait := q.Delays[min(e.Failures, len(q.Delays)-1)]
 	if time.Since(e.Accepted)+wait > t.MaxAge {
 		return verdict{onward: t.OnFailure, condition: "EventAgeExceeded", result: res}
 	}
