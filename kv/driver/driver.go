@@ -20,7 +20,7 @@ import (
 var (
 	// ErrConflict says that another transaction changed what this one read. The attempt left no trace.
 	ErrConflict = errors.New("kv: conflict with another transaction")
-	// ErrTooOld says that the transaction took so long that it cannot be checked any more. The attempt left no trace.
+	// ErrTooOld says that the transaction took longer than it may. The attempt left no trace.
 	ErrTooOld = errors.New("kv: transaction too old")
 	// ErrUnknown says that the commit was sent and its outcome is not known.
 	ErrUnknown = errors.New("kv: commit outcome unknown")
@@ -121,7 +121,7 @@ type Op struct {
 type Stats struct {
 	Commits   uint64 // transactions with writes that became durable
 	Conflicts uint64 // attempts refused with ErrConflict
-	TooOld    uint64 // attempts refused with ErrTooOld
+	TooOld    uint64 // attempts refused because they could not be checked any more
 	Sync      Latency
 
 	DiskBytes     uint64 // files of the store

@@ -194,6 +194,7 @@ func testClosed(t *testing.T, engine driver.Engine) {
 		t.Error("a room could close the store")
 	}
 	must(t, s.Close())
+	wantErr(t, "second Close", s.Close(), kv.ErrClosed)
 	wantErr(t, "Update", s.Update(t.Context(), func(*kv.Tx) error { return nil }), kv.ErrClosed)
 	wantErr(t, "View", s.View(t.Context(), func(kv.Reader) error { return nil }), kv.ErrClosed)
 	_ = s.Stats() // does not crash

@@ -49,6 +49,7 @@ type Engine struct {
 	snapshots snapshots
 
 	opened  atomic.Bool           // Open has succeeded
+	closed  atomic.Bool           // Close has begun to release
 	broken  atomic.Pointer[error] // why the store has stopped
 	running running
 	txns    sync.Pool // of *txn
@@ -88,10 +89,13 @@ func (e *Engine) StableBefore(ctx context.Context) (driver.Stamp, error) {
 // closeGrace is how long Close waits for running transactions; kv ends them sooner.
 const closeGrace = 10 * time.Second
 
-// Close implements driver.Engine.
+// Close implements driver.Engine. A second Close does nothing and returns driver.ErrClosed.
 func (e *Engine) Close() error {
 	if !e.running.stop(closeGrace) {
 		return errors.New("kv: close: transactions are still running")
+	}
+	if e.closed.Swap(true) {
+		return driver.ErrClosed
 	}
 	e.snapshots.expire(math.MaxUint64)
 	if err := e.failure(); err != nil {

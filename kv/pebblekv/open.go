@@ -97,7 +97,7 @@ func (e *Engine) open(dir string, o Options) (err error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	po := &pebble.Options{
-		FS:                          o.FS,
+		FS:                          orderedFS{o.FS},
 		Lock:                        e.lock,
 		Cache:                       cache,
 		MemTableSize:                o.MemTableBytes,

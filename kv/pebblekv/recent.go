@@ -2,6 +2,7 @@ package pebblekv
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -30,11 +31,14 @@ type write struct {
 }
 
 type rangeWrite struct {
-	begin, end []byte
-	version    uint64
+	span
+	version uint64
 }
 
-// Bounds of what is remembered. A transaction that outlives them is refused with ErrTooOld.
+// errForgotten refuses a transaction for which too much was written since its snapshot to be checked.
+var errForgotten = fmt.Errorf("%w: too many writes since it began", driver.ErrConflict)
+
+// Bounds of what is remembered.
 const (
 	maxRecentBytes  = 16 << 20
 	maxRecentRanges = 4096
@@ -87,7 +91,7 @@ func (r *recent) checkLocked(t *txn) error {
 		return nil
 	}
 	if t.version < r.floor {
-		return driver.ErrTooOld
+		return errForgotten
 	}
 	for key := range t.reads.keys {
 		if r.keyLocked(key) > t.version {
@@ -95,7 +99,7 @@ func (r *recent) checkLocked(t *txn) error {
 		}
 	}
 	for _, s := range t.reads.ranges {
-		if r.rangeLocked(s.begin, s.end, t.version) > t.version {
+		if r.touchedLocked(s, t.version) {
 			return driver.ErrConflict
 		}
 	}
@@ -113,21 +117,34 @@ func (r *recent) keyLocked(key []byte) uint64 {
 	return w.version
 }
 
-// rangeLocked returns the version of a write in [begin, end) that is above least, the last one if there
-// are several; 0 if there is none.
-func (r *recent) rangeLocked(begin, end []byte, least uint64) (version uint64) {
-	r.keys.AscendRange(write{key: begin}, write{key: end}, func(w write) bool {
+// touchedLocked says whether anything in s was written after version.
+func (r *recent) touchedLocked(s span, version uint64) (touched bool) {
+	r.keys.AscendRange(write{key: s.begin}, write{key: s.end}, func(w write) bool {
+		touched = w.version > version
+		return !touched
+	})
+	return touched || r.lastDeleteLocked(s, version) > version
+}
+
+// rangeLocked returns the version of the last remembered write in s, if it is above least, else 0.
+func (r *recent) rangeLocked(s span, least uint64) (version uint64) {
+	r.keys.AscendRange(write{key: s.begin}, write{key: s.end}, func(w write) bool {
 		if w.version > least {
 			version = max(version, w.version)
 		}
 		return true
 	})
-	for i := len(r.ranges) - 1; i >= 0 && r.ranges[i].version > max(least, version); i-- {
-		if g := &r.ranges[i]; bytes.Compare(g.begin, end) < 0 && bytes.Compare(begin, g.end) < 0 {
+	return max(version, r.lastDeleteLocked(s, max(least, version)))
+}
+
+// lastDeleteLocked returns the version of the last range deletion that overlaps s, if it is above least, else 0.
+func (r *recent) lastDeleteLocked(s span, least uint64) uint64 {
+	for i := len(r.ranges) - 1; i >= 0 && r.ranges[i].version > least; i-- {
+		if g := &r.ranges[i]; bytes.Compare(g.begin, s.end) < 0 && bytes.Compare(s.begin, g.end) < 0 {
 			return g.version
 		}
 	}
-	return version
+	return 0
 }
 
 // addLocked remembers the writes of a commit.
@@ -136,7 +153,7 @@ func (r *recent) addLocked(ops []driver.Op, version uint64) {
 		switch op := &ops[i]; op.Kind {
 		case driver.Nop:
 		case driver.DeleteRange:
-			r.ranges = append(r.ranges, rangeWrite{op.Key, op.Value, version})
+			r.ranges = append(r.ranges, rangeWrite{span{op.Key, op.Value}, version})
 			r.bytes += len(op.Key) + len(op.Value) + writeOverhead
 		default:
 			w := write{op.Key, version}

@@ -26,7 +26,7 @@ func (c *counts) committed(took time.Duration) {
 }
 
 func (c *counts) refused(err error) {
-	if errors.Is(err, driver.ErrTooOld) {
+	if errors.Is(err, errForgotten) {
 		c.tooOld.Add(1)
 		return
 	}

@@ -161,7 +161,7 @@ func (t *txn) noteRange(s span, tracked bool) {
 	switch {
 	case t.mode == driver.ReadOnly:
 		least := t.e.durable.version.Load()
-		t.await(func(r *recent) uint64 { return r.rangeLocked(s.begin, s.end, least) })
+		t.await(func(r *recent) uint64 { return r.rangeLocked(s, least) })
 	case tracked:
 		t.reads.addRange(s)
 	default:
@@ -226,7 +226,7 @@ func (t *txn) awaitReads() {
 		t.await(func(r *recent) uint64 { return r.keyLocked(key) })
 	}
 	for _, s := range t.reads.ranges {
-		t.await(func(r *recent) uint64 { return r.rangeLocked(s.begin, s.end, least) })
+		t.await(func(r *recent) uint64 { return r.rangeLocked(s, least) })
 	}
 }
 
