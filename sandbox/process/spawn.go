@@ -41,11 +41,17 @@ func (s *spawner) start(t *tape, files []int, attr *syscall.SysProcAttr) (int, e
 	}
 	defer unix.Close(image)
 
-	// syscall moves descriptors that stand lower than their number in the child out of the way, possibly over the
-	// image's. Lift all of them above the child's, then none has to move.
+	// The image is executed by its descriptor's number, and in the child package syscall makes descriptors of its
+	// own: behind the highest that it was given, and at 0, 1, 2, …. So the image's lies above the latter and
+	// below the highest given.
+	high, err := unix.FcntlInt(uintptr(image), unix.F_DUPFD_CLOEXEC, len(files)+1)
+	if err != nil {
+		return 0, fmt.Errorf("duplicate descriptor: %w", err)
+	}
+	defer unix.Close(high)
 	fds := make([]uintptr, len(files))
 	for i, f := range files {
-		up, err := unix.FcntlInt(uintptr(f), unix.F_DUPFD_CLOEXEC, len(files)+1)
+		up, err := unix.FcntlInt(uintptr(f), unix.F_DUPFD_CLOEXEC, high+1)
 		if err != nil {
 			closeAll(fds[:i])
 			return 0, fmt.Errorf("duplicate descriptor: %w", err)
@@ -53,11 +59,6 @@ func (s *spawner) start(t *tape, files []int, attr *syscall.SysProcAttr) (int, e
 		fds[i] = uintptr(up)
 	}
 	defer closeAll(fds)
-	high, err := unix.FcntlInt(uintptr(image), unix.F_DUPFD_CLOEXEC, len(files)+1)
-	if err != nil {
-		return 0, fmt.Errorf("duplicate descriptor: %w", err)
-	}
-	defer unix.Close(high)
 
 	var pid int
 	started := make(chan error, 1)
