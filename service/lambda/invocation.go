@@ -230,7 +230,7 @@ func jsonProblem(p []byte) string {
 	column := at - bytes.LastIndexByte(p[:at], '\n')
 	b := p[at]
 	switch {
-	case bytes.Count(p[:at], []byte{'"'})%2 == 1 && b >= 0x80:
+	case b >= 0x80 && at > 0 && (bytes.Count(p[:at], []byte{'"'})%2 == 1 || 'a' <= p[at-1] && p[at-1] <= 'z'): // in a string or word
 		return fmt.Sprintf("Invalid UTF-8 start byte 0x%02x"+where, b, line, column+1)
 	case b < ' ' || b >= 0x7f:
 		return fmt.Sprintf("Unexpected character ((CTRL-CHAR, code %d)): expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"+where, b, line, column)
