@@ -42,56 +42,62 @@ func newMemory(g *cgroup, tmp int64) *memory {
 	return &memory{group: g, dir: g.dirs["memory"], v2: g.tree.in2["memory"], tmp: tmp}
 }
 
-// setLimit sets the limit; negative is none.
+// setLimit sets the limit; negative is none. The threshold follows in the background: on version 1 the kernel takes
+// some milliseconds to set one.
 func (m *memory) setLimit(n int64) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.limit = n
+	events := m.eventFD
+	m.mu.Unlock()
 	if m.dir == "" {
 		return nil
 	}
-	most := "-1"
+	file, most := "memory.limit_in_bytes", "-1"
+	if m.v2 {
+		file, most = "memory.max", "max"
+	}
 	if n > 0 {
 		most = strconv.FormatInt(n+m.tmp, 10)
 	}
-	if !m.v2 {
-		if err := write(filepath.Join(m.dir, "memory.limit_in_bytes"), most); err != nil {
-			return err
-		}
-		return m.armLocked(n)
-	}
-	if n <= 0 {
-		most = "max"
-	}
-	if err := write(filepath.Join(m.dir, "memory.max"), most); err != nil {
+	if err := write(filepath.Join(m.dir, file), most); err != nil {
 		return err
 	}
-	return m.armLocked(n)
+	if m.v2 {
+		return m.arm(n)
+	}
+	if events != nil {
+		events.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) // have the watcher arm it
+	}
+	return nil
 }
 
-// armLocked asks to be told when more than n bytes are used. m.mu must be held.
-func (m *memory) armLocked(n int64) error {
+// arm asks to be told when more than n bytes are used. On version 1 only the watcher's goroutine calls it.
+func (m *memory) arm(n int64) error {
 	switch {
 	case m.v2 && n <= 0:
 		return write(filepath.Join(m.dir, "memory.high"), "max")
 	case m.v2:
 		return write(filepath.Join(m.dir, "memory.high"), strconv.FormatInt(n, 10))
-	case m.eventFD == nil || n <= 0:
-		return nil // watchV1 arms
+	}
+	m.mu.Lock()
+	events := m.eventFD
+	m.mu.Unlock()
+	if events == nil || n <= 0 {
+		return nil
 	}
 	usage, err := os.Open(filepath.Join(m.dir, "memory.usage_in_bytes"))
 	if err != nil {
 		return err
 	}
 	defer usage.Close()
-	raw, err := m.eventFD.SyscallConn()
+	raw, err := events.SyscallConn()
 	if err != nil {
 		return err
 	}
-	raw.Control(func(fd uintptr) {
+	controlErr := raw.Control(func(fd uintptr) {
 		err = write(filepath.Join(m.dir, "cgroup.event_control"), fmt.Sprintf("%d %d %d", fd, usage.Fd(), n))
 	})
-	return err
+	return errors.Join(controlErr, err)
 }
 
 // use returns what is used in all, and what of it is file pages: the page cache and /tmp.
@@ -110,8 +116,9 @@ func (m *memory) use() (all, files int64, err error) {
 // check ends the sandbox when it uses more than it may, or arms the threshold again.
 func (m *memory) check() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.limit <= 0 {
+	limit, endOOM := m.limit, m.endOOM
+	m.mu.Unlock()
+	if limit <= 0 || endOOM == nil {
 		return
 	}
 	all, files, err := m.use()
@@ -119,13 +126,15 @@ func (m *memory) check() {
 		return // it has just ended
 	}
 	private := max(0, all-files)
-	m.most = max(m.most, private)
-	if private >= m.limit {
-		m.endOOM()
+	m.mu.Lock()
+	m.most = max(m.most, min(private, limit))
+	m.mu.Unlock()
+	if private >= limit {
+		endOOM()
 		return
 	}
-	const step = 1 << 20 // never rearm so near that we would be told at once
-	m.armLocked(all + max(step, m.limit-private))
+	const step = 1 << 20 // never arm it so near that we would be told at once
+	m.arm(all + max(step, limit-private))
 }
 
 // peak returns the most memory used so far, /tmp and page cache not counted where they can be told apart.
@@ -201,10 +210,10 @@ func (w *memoryWatcher) add(m *memory, endOOM func()) {
 	case m.dir == "":
 	case m.v2:
 		w.addV2(m)
+		m.check()
 	default:
 		w.addV1(m)
 	}
-	m.check()
 }
 
 func (w *memoryWatcher) addV2(m *memory) {
@@ -259,15 +268,14 @@ func (w *memoryWatcher) addV1(m *memory) {
 	events := os.NewFile(uintptr(fd), "eventfd")
 	m.mu.Lock()
 	m.eventFD = events
-	m.armLocked(m.limit)
 	m.mu.Unlock()
 	w.running.Go(func() {
-		var b [8]byte
 		for {
+			m.check()
+			var b [8]byte
 			if _, err := events.Read(b[:]); err != nil {
 				return
 			}
-			m.check()
 		}
 	})
 }
