@@ -219,8 +219,13 @@ func namedFloat(k plan.Kind, v string) bool {
 
 func (d *decoder) number(s plan.Slot, text string) bool {
 	kind := s.Type().Kind
-	if kind == plan.Bool || kind == plan.String && !d.options.Coerce {
+	switch {
+	case kind == plan.Bool || kind == plan.String && !d.options.Coerce:
 		return false
+	case kind == plan.Time: // a number is seconds, whatever format the member has in its protocol
+		t, err := plan.ParseTime(text, plan.Epoch)
+		s.SetTime(t)
+		return err == nil
 	}
 	return s.SetText(text, plan.Epoch)
 }

@@ -199,15 +199,16 @@ func (d *decoder) namedFloat(s plan.Slot) {
 
 func (d *decoder) time(s plan.Slot) {
 	var text []byte
+	format := plan.Epoch // of a number; of a string, too, where the member names none
 	if d.Peek() == '"' {
-		text = d.String()
+		text, format = d.String(), s.Member().Time.Or(format)
 	} else if d.expect('0', s) {
 		text = d.Number()
 	}
 	if d.Err() != nil {
 		return
 	}
-	t, err := plan.ParseTime(string(text), s.Member().Time.Or(plan.Epoch))
+	t, err := plan.ParseTime(string(text), format)
 	if err != nil {
 		d.Fail(serialization(strconv.Quote(string(text)) + " can not be converted to a Timestamp"))
 		return

@@ -29,7 +29,7 @@ func ParseTime(s string, f TimeFormat) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, ErrTime
 	}
-	if f != ISO8601 || !strings.ContainsAny(s, "-:TZ") {
+	if f != ISO8601 { // "20140429" is a date there, and a number of seconds elsewhere
 		if t, err := parseEpoch(s); err == nil {
 			return t, nil
 		}
@@ -43,7 +43,7 @@ func ParseTime(s string, f TimeFormat) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, ErrTime
+	return parseEpoch(s)
 }
 
 // Years beyond these cannot be written in the other formats, and their nanoseconds overflow.

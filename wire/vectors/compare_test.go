@@ -133,7 +133,7 @@ func difference(path string, got, want reflect.Value) string {
 			}
 		}
 	case reflect.Slice:
-		if g, ok := got.Interface().(service.Document); ok {
+		if g, ok := got.Interface().(service.Document); ok && got.Len() > 0 && want.Len() > 0 {
 			return compareJSON(string(g), string(want.Interface().(service.Document)))
 		}
 		if got.IsNil() != want.IsNil() || got.Len() != want.Len() {
