@@ -21,6 +21,7 @@ func (x *exchange) identify() {
 		x.claim = nil
 		return
 	}
+	x.claim.Bucket = x.place.bucket
 	x.key, x.keyErr = x.g.keys.Secret(x.r.Context(), x.claim.AccessKeyID, x.claim.SessionToken)
 }
 

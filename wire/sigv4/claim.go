@@ -11,7 +11,7 @@ import (
 
 // A Claim is what a request says of its own signature. Nothing in it is true before Verify.
 type Claim struct {
-	Algorithm     string // AlgorithmHMAC or AlgorithmECDSA
+	Algorithm     string // AlgorithmHMAC, AlgorithmECDSA or AlgorithmV2
 	AccessKeyID   string
 	Date          string // of the credential scope, yyyymmdd
 	Region        string // of the credential scope; with ECDSA the first of RegionSet
@@ -24,8 +24,13 @@ type Claim struct {
 	Expires       time.Duration // presigned only: how long it is good
 	SessionToken  string
 
-	stamp string // Time as it was written
-	query url.Values
+	// Bucket is the S3 bucket that the host names: version 2 signs it, and only the server knows which
+	// part of the host it is.
+	Bucket string
+
+	stamp    string // Time as it was written
+	dateLine string // version 2: the line of the string to sign that holds Date or Expires
+	query    url.Values
 }
 
 // Scope returns the credential scope as it stands in the string to sign.
@@ -52,6 +57,8 @@ func parseHeader(r *http.Request, auth string) (*Claim, error) {
 	algorithm, rest, _ := strings.Cut(auth, " ")
 	switch algorithm {
 	case AlgorithmHMAC, AlgorithmECDSA:
+	case AlgorithmV2:
+		return parseV2Header(r, rest)
 	default:
 		return nil, errorf(Unsupported, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 	}
@@ -137,7 +144,7 @@ func parseQuery(r *http.Request) (*Claim, error) {
 	}
 	if !slices.ContainsFunc(queryParameters, q.Has) {
 		if q.Has("AWSAccessKeyId") && q.Has("Signature") {
-			return nil, queryErrorf(Unsupported, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+			return parseV2Query(q)
 		}
 		return nil, errorf(Missing, "Request is missing Authentication Token")
 	}

@@ -20,6 +20,9 @@ var signatureFields = []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Dat
 
 // ParseForm reads the signature of a form. Without any it returns an *Error with the reason Missing.
 func ParseForm(f Form) (*Claim, error) {
+	if f["x-amz-signature"] == "" && (f["awsaccesskeyid"] != "" || f["signature"] != "") {
+		return parseV2Form(f)
+	}
 	var absent []string
 	for _, name := range signatureFields {
 		if f[strings.ToLower(name)] == "" {
@@ -30,8 +33,7 @@ func ParseForm(f Form) (*Claim, error) {
 		return nil, errorf(Missing, "Access Denied")
 	}
 	if len(absent) > 0 {
-		return nil, &Error{Reason: FieldAbsent, Field: absent[0],
-			Message: "Bucket POST must contain a field named '" + absent[0] + "'.  If it is specified, please check the order of the fields."}
+		return nil, fieldAbsent(absent[0])
 	}
 	c := &Claim{
 		Algorithm: f["x-amz-algorithm"], Signature: f["x-amz-signature"], SessionToken: f["x-amz-security-token"],
@@ -50,11 +52,19 @@ func ParseForm(f Form) (*Claim, error) {
 	return c, c.checkDate()
 }
 
+func fieldAbsent(name string) error {
+	return &Error{Reason: FieldAbsent, Field: name,
+		Message: "Bucket POST must contain a field named '" + name + "'.  If it is specified, please check the order of the fields."}
+}
+
 // VerifyForm checks that the form's policy was signed with secret. Whether the policy allows the form is
 // asked of Policy.Check.
 func (v *Verifier) VerifyForm(f Form, c *Claim, secret string) error {
-	key := v.keys.key(keyName{secret, c.Date, c.Region, c.Service})
-	if equalMAC(key[:], f["policy"], c.Signature) {
+	if c.Algorithm == AlgorithmV2 {
+		if equalMAC1(secret, f["policy"], c.Signature) {
+			return nil
+		}
+	} else if key := v.keys.key(keyName{secret, c.Date, c.Region, c.Service}); equalMAC(key[:], f["policy"], c.Signature) {
 		return nil
 	}
 	return &Error{Reason: Mismatch, AccessKeyID: c.AccessKeyID, StringToSign: f["policy"], Provided: c.Signature,
@@ -192,7 +202,7 @@ func (p *Policy) Check(f Form, bucket string, now time.Time) (least, most int64,
 	for name := range f {
 		switch {
 		case covered[name], strings.HasPrefix(name, "x-ignore-"):
-		case name == "policy", name == "x-amz-signature", name == "bucket":
+		case name == "policy", name == "x-amz-signature", name == "bucket", name == "awsaccesskeyid", name == "signature":
 		default:
 			extra = append(extra, name)
 		}

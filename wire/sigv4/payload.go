@@ -11,6 +11,9 @@ import (
 // the body that was sent, whatever that header says.
 func Payload(r *http.Request, c *Claim) (string, error) {
 	value := r.Header.Get("X-Amz-Content-Sha256")
+	if c.Algorithm == AlgorithmV2 && !strings.HasPrefix(value, "STREAMING-") {
+		return UnsignedPayload, nil
+	}
 	if c.Presigned {
 		if q := c.query.Get("X-Amz-Content-Sha256"); q != "" {
 			value = q

@@ -29,6 +29,9 @@ type Proof struct {
 // Verify checks that c, taken from r, was signed with secret and is good at now. payloadHash is the
 // hash of the whole body in hexadecimal, or what Payload returned. Every failure is an *Error.
 func (v *Verifier) Verify(r *http.Request, c *Claim, secret, payloadHash string, now time.Time) (*Proof, error) {
+	if c.Algorithm == AlgorithmV2 {
+		return verifyV2(r, c, secret, now)
+	}
 	if err := c.checkTime(now); err != nil {
 		return nil, err
 	}

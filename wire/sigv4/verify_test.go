@@ -316,7 +316,9 @@ func TestParseRefusals(t *testing.T) {
 		{"none", "", "", "", sigv4.Missing},
 		{"unrelated query", "", "", "x=X-Amz-Nothing", sigv4.Missing},
 		{"basic", "Basic abc", "20130524T000000Z", "", sigv4.Unsupported},
-		{"version 2", "AWS AK:sig", "20130524T000000Z", "", sigv4.Unsupported},
+		{"version 2", "AWS AK:sig", "20130524T000000Z", "", 0},
+		{"version 2 without signature", "AWS AK", "20130524T000000Z", "", sigv4.Malformed},
+		{"version 2 without date", "AWS AK:sig", "", "", sigv4.Malformed},
 		{"no signature", strings.Replace(good, "Signature=", "Sig=", 1), "20130524T000000Z", "", sigv4.Incomplete},
 		{"no date", good, "", "", sigv4.Incomplete},
 		{"bad date", good, "yesterday", "", sigv4.Malformed},
@@ -328,7 +330,9 @@ func TestParseRefusals(t *testing.T) {
 		{"query without expires", "", "", strings.Replace(query, "X-Amz-Expires=60&", "", 1), sigv4.Incomplete},
 		{"query for too long", "", "", strings.Replace(query, "Expires=60", "Expires=604801", 1), sigv4.Malformed},
 		{"query for less than nothing", "", "", strings.Replace(query, "Expires=60", "Expires=-1", 1), sigv4.Malformed},
-		{"query version 2", "", "", "AWSAccessKeyId=AK&Signature=x&Expires=1", sigv4.Unsupported},
+		{"query version 2", "", "", "AWSAccessKeyId=AK&Signature=x&Expires=1", 0},
+		{"query version 2 without time", "", "", "AWSAccessKeyId=AK&Signature=x", sigv4.Incomplete},
+		{"query version 2 with another time", "", "", "AWSAccessKeyId=AK&Signature=x&Expires=soon", sigv4.Malformed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
