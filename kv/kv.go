@@ -9,7 +9,7 @@
 // [Store.View] reads at one snapshot. Neither returns before everything that the closure has read is
 // durable: nobody ever acts on what a crash could take back. This holds for closures that fail, too.
 //
-// Limits hold on every engine: [MaxAge], [MaxWrites], [MaxValue], [MaxKey].
+// Limits hold on every engine: [MaxAge], [MaxWrites], [MaxOps], [MaxValue], [MaxKey].
 //
 // # Rooms
 //
@@ -37,6 +37,7 @@ const (
 	MaxWrites  = 8 << 20         // bytes of keys and values written
 	MaxValue   = 1 << 20         // bytes of one value; larger things go to package blob
 	MaxKey     = 8 << 10         // bytes of one key as the caller gives it; a stamp counts
+	MaxOps     = 1 << 17         // keys and ranges written; what is overwritten in the same transaction counts once
 	MaxStamped = 1 << 16         // stamped keys
 )
 

@@ -80,7 +80,7 @@ func (o *overlay) within(begin, end []byte) []int32 {
 	return o.points[lo:max(lo, hi)]
 }
 
-// holes returns r without the ranges that the transaction has deleted, as ascending pieces: only there
+// pieces returns [begin, end) without the ranges that the transaction has deleted, as ascending pieces: only there
 // can the store beneath still have something to say.
 func (o *overlay) pieces(begin, end []byte) []span {
 	rest := []span{{begin, end}}

@@ -102,7 +102,7 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (Stamp, erro
 		err = st.check()
 	}
 	if err != nil {
-		return Stamp{}, first(err, st.finish(ctx))
+		return Stamp{}, st.end(ctx, err)
 	}
 	return st.commit(ctx)
 }
@@ -117,10 +117,7 @@ func (s *Store) View(ctx context.Context, fn func(r Reader) error) error {
 	}
 	st := &state{core: s.core, txn: txn, start: time.Now()}
 	defer st.abandon(ctx)
-	if err := fn(snapshot{st: st, prefix: s.prefix}); err != nil {
-		return first(err, st.finish(ctx))
-	}
-	return st.finish(ctx)
+	return st.end(ctx, fn(snapshot{st: st, prefix: s.prefix}))
 }
 
 // StableBefore returns a stamp above those of all commits acknowledged so far, below which no stamped key

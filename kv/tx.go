@@ -61,21 +61,21 @@ func (st *state) finish(ctx context.Context) error {
 	return st.txn.Finish(ctx)
 }
 
+// end ends a transaction without writes and returns err, the closure's answer. But when it is not certain
+// that what the closure has read is durable, err may tell of what never was, and the reason is returned
+// instead.
+func (st *state) end(ctx context.Context, err error) error {
+	if unsure := st.finish(ctx); unsure != nil {
+		return unsure
+	}
+	return err
+}
+
 // abandon ends a transaction whose closure panicked.
 func (st *state) abandon(ctx context.Context) {
 	if !st.done {
 		_ = st.finish(ctx) // the panic goes on and says more
 	}
-}
-
-// first returns the first error that is not nil.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // tooLarge records that a size limit was broken. The transaction fails at its next read or at the commit.
@@ -96,6 +96,8 @@ func (st *state) admit(key, value int) bool {
 		st.tooLarge("value", value, MaxValue)
 	case st.writes.size+key+value > MaxWrites:
 		st.tooLarge("writes", st.writes.size+key+value, MaxWrites)
+	case len(st.writes.ops) == MaxOps:
+		st.err = fmt.Errorf("%w: more than %d writes", ErrTooLarge, MaxOps)
 	}
 	return st.err == nil
 }

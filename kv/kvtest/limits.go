@@ -39,6 +39,11 @@ func testLimits(t *testing.T, s *kv.Store) {
 				tx.Set([]byte("same"), value)
 			}
 		}, nil},
+		{"too many small writes", func(tx *kv.Tx) {
+			for i := range kv.MaxOps + 1 {
+				tx.Set(bytesOf(uint64(i)), nil)
+			}
+		}, kv.ErrTooLarge},
 		{"most stamped keys", func(tx *kv.Tx) {
 			for range kv.MaxStamped {
 				tx.SetStamped(nil, nil, nil)
