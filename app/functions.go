@@ -32,12 +32,16 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	records := invoke.NewLogs(sink)
 	pool := sandbox.New(walls, sandbox.Config{
 		NewSession:   invoke.Sessions(records, runtimeapi.New),
+		Log:          p.log,
 		MaxSandboxes: p.config.MaxSandboxes,
 		MaxStems:     stemLimit(p.config.StemCells),
 		FreezeAfter:  p.config.IdleFreeze,
 		LetGoAfter:   p.config.IdleStop,
 	})
 	p.onClose(pool.Close)
+	if err := p.registerMetrics(pool); err != nil {
+		return nil, err
+	}
 	code, err := invoke.OpenCode(p.blobs, p.data.code(), 0)
 	if err != nil {
 		return nil, err
