@@ -58,8 +58,8 @@ type Spec struct {
 	// where the host lets the driver tell them apart (see Report).
 	TmpBytes int64
 
-	// Stdout and Stderr take what the processes write; nil discards. A writer is called from one goroutine at a
-	// time and never after Kill has returned. A writer that blocks holds the function up: bound it.
+	// Stdout, Stderr and Log take what the processes write; nil discards. They may be the same writer: they are
+	// called one at a time, and never after Kill has returned. A writer that blocks holds the function up: bound it.
 	Stdout, Stderr io.Writer
 	// Log, when not nil, takes what is written to descriptor 3, the framed log of AWS's runtime clients
 	// (_LAMBDA_TELEMETRY_LOG_FD=3). Without it descriptor 3 is not open.

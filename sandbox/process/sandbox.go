@@ -36,6 +36,7 @@ type Sandbox struct {
 	listener net.Listener
 	ports    []*port
 	outputs  sync.WaitGroup
+	writing  sync.Mutex    // held while a writer of the Spec is called
 	done     chan struct{} // nothing runs any more
 	freed    chan struct{} // and nothing is left
 
@@ -359,11 +360,7 @@ func (s *Sandbox) attend(f *files) {
 		to   io.Writer
 	}{{f.stdout, s.spec.Stdout}, {f.stderr, s.spec.Stderr}, {f.log, s.spec.Log}} {
 		if o.from != nil {
-			s.outputs.Go(func() {
-				io.Copy(o.to, o.from)
-				io.Copy(io.Discard, o.from) // when the writer gave up: the function must not block
-				o.from.Close()
-			})
+			s.outputs.Go(func() { s.pass(o.from, o.to) })
 		}
 	}
 	for _, p := range s.ports {
@@ -371,6 +368,23 @@ func (s *Sandbox) attend(f *files) {
 	}
 	s.driver.watcher.add(s.memory, s.endOOM)
 	go s.await(f.status)
+}
+
+// pass hands on what a sandbox writes. The Spec's writers, which may be one, are called one at a time.
+func (s *Sandbox) pass(from *os.File, to io.Writer) {
+	defer from.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			s.writing.Lock()
+			to.Write(buf[:n]) // a writer that gives up must not block the function
+			s.writing.Unlock()
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // await waits for the end of process 1, then clears away.
