@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +34,10 @@ type exchange struct {
 	now   time.Time
 	id    string // UUID; S3 shows its own form of it
 	place address
-	query url.Values // of an API request
+
+	// Of an API request. The header is the request's own but for a presigned one to S3, see hoisted.
+	query  url.Values
+	header http.Header
 
 	claim    *sigv4.Claim // nil without a signature that could be read
 	claimErr error        // why there is none
@@ -122,6 +126,7 @@ func (x *exchange) serveAPI() {
 	x.query = x.r.URL.Query()
 	x.pace()
 	x.identify()
+	x.header = x.hoisted()
 	t, err := x.route()
 	if t.room != nil {
 		x.service = t.room.api.Name
@@ -150,6 +155,7 @@ func (x *exchange) perform(t *target) (*wire.Response, error) {
 	if t.unknown != nil {
 		return nil, t.unknown
 	}
+	x.header = x.hoisted() // chunked bodies change what it says of them
 	if t.op.impl == nil {
 		return nil, notImplemented("lambent does not implement %s:%s yet.", t.room.api.Name, t.op.model.Name)
 	}
@@ -172,12 +178,37 @@ func (x *exchange) perform(t *target) (*wire.Response, error) {
 	return reply, nil
 }
 
+// hoisted returns the header together with what the maker of a presigned S3 URL moved from there into
+// the query string: x-amz-acl, x-amz-meta-color and the like mean the same in either place. Checksums
+// stay behind: the JavaScript SDK presigns that of an empty body for whatever will be sent.
+func (x *exchange) hoisted() http.Header {
+	if x.claim == nil || !x.claim.Presigned || !x.signedFor("s3") {
+		return x.r.Header
+	}
+	h := x.r.Header.Clone()
+	for name, values := range x.query {
+		lower := strings.ToLower(name)
+		switch {
+		case !strings.HasPrefix(lower, "x-amz-"), h.Get(name) != "":
+		case strings.HasPrefix(lower, "x-amz-checksum-"), lower == "x-amz-sdk-checksum-algorithm":
+		case slices.Contains(signatureParameters, lower):
+		default:
+			h[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return h
+}
+
+// signatureParameters make up a presigned URL's signature.
+var signatureParameters = []string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders",
+	"x-amz-signature", "x-amz-security-token", "x-amz-content-sha256", "x-amz-region-set"}
+
 // newInput makes an empty input of the operation.
 func newInput(op *operation) any { return reflect.New(op.model.Input).Interface() }
 
 // wireRequest gives a codec what it needs. S3's bodies are read as they come, all others are whole by now.
 func (x *exchange) wireRequest(t *target) *wire.Request {
-	req := &wire.Request{Method: x.r.Method, Header: x.r.Header, Query: x.query, Labels: t.labels, Body: x.r.Body, Length: x.r.ContentLength}
+	req := &wire.Request{Method: x.r.Method, Header: x.header, Query: x.query, Labels: t.labels, Body: x.r.Body, Length: x.r.ContentLength}
 	if x.whole {
 		body := x.body
 		if t.family == familyQuery && !isForm(x.r) {

@@ -195,7 +195,7 @@ func (x *exchange) routeREST() target {
 		if r.family == familyS3 && x.place.bucket != "" {
 			path = "/" + url.PathEscape(x.place.bucket) + path
 		}
-		op, labels, why := r.routes.find(path, x.r, x.query)
+		op, labels, why := r.routes.find(path, x.r.Method, x.query, x.header)
 		if op != nil {
 			t.room, t.op, t.labels, reason = r, op, labels, hit
 			break

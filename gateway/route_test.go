@@ -141,7 +141,7 @@ func TestRoute(t *testing.T) {
 				r.Header.Set("X-Amz-Date", "20130524T000000Z")
 				r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AK/20130524/us-east-1/"+tt.scope+"/aws4_request, SignedHeaders=host, Signature=00")
 			}
-			x := &exchange{g: g, r: r, query: r.URL.Query(), place: g.hosts.read(r.Host)}
+			x := &exchange{g: g, r: r, query: r.URL.Query(), header: r.Header, place: g.hosts.read(r.Host)}
 			x.identify()
 			target, err := x.route()
 			if err != nil {
@@ -172,7 +172,7 @@ func TestLabels(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", tt.target, nil)
 		r.Host = tt.host
-		x := &exchange{g: g, r: r, query: r.URL.Query(), place: g.hosts.read(r.Host)}
+		x := &exchange{g: g, r: r, query: r.URL.Query(), header: r.Header, place: g.hosts.read(r.Host)}
 		x.identify()
 		target, err := x.route()
 		if err != nil || target.op == nil {
@@ -219,6 +219,24 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// TestHoisted reads headers from the query string of a presigned URL.
+func TestHoisted(t *testing.T) {
+	g := testGateway(t)
+	r := httptest.NewRequest("PUT", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK/20130524/us-east-1/s3/aws4_request&X-Amz-Date=20130524T000000Z"+
+		"&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00&X-Amz-Copy-Source=b/k&x-amz-meta-a=1&x-amz-checksum-crc32=AAAAAA%3D%3D&X-Amz-Acl=private", nil)
+	r.Header.Set("X-Amz-Acl", "public-read")
+	x := &exchange{g: g, r: r, query: r.URL.Query()}
+	x.identify()
+	x.header = x.hoisted()
+	target, err := x.route()
+	if err != nil || target.op == nil || target.op.model.Name != "CopyObject" {
+		t.Errorf("%v, %v, want CopyObject", target.op, err)
+	}
+	if x.header.Get("X-Amz-Meta-A") != "1" || x.header.Get("X-Amz-Checksum-Crc32") != "" || x.header.Get("X-Amz-Signature") != "" || x.header.Get("X-Amz-Acl") != "public-read" {
+		t.Errorf("header %v", x.header)
+	}
+}
+
 func FuzzRoute(f *testing.F) {
 	f.Add("GET", "/bucket/a%2Fb?uploads", "b.s3.localhost")
 	f.Add("PUT", "//..//%zz?&&==", "....")
@@ -233,7 +251,7 @@ func FuzzRoute(f *testing.F) {
 			return
 		}
 		r.Method, r.URL, r.Host = method, u, host
-		x := &exchange{g: g, r: r, query: r.URL.Query(), place: g.hosts.read(host)}
+		x := &exchange{g: g, r: r, query: r.URL.Query(), header: r.Header, place: g.hosts.read(host)}
 		x.identify()
 		found, err := x.route()
 		if err != nil {

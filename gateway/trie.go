@@ -81,10 +81,10 @@ const (
 )
 
 // find returns the operation for a request whose escaped path is given, and the escaped values of its labels.
-func (n *node) find(path string, r *http.Request, query url.Values) (*operation, map[string]string, miss) {
+func (n *node) find(path, method string, query url.Values, header http.Header) (*operation, map[string]string, miss) {
 	trimmed := strings.TrimPrefix(path, "/")
 	parts := strings.SplitN(trimmed, "/", maxPathParts)
-	m := matcher{r: r, query: query, miss: noPath}
+	m := matcher{method: method, query: query, header: header, miss: noPath}
 	if m.walk(n, parts, make([]string, 0, 4)) {
 		labels := make(map[string]string, len(m.values))
 		for i, name := range m.route.labels {
@@ -97,8 +97,9 @@ func (n *node) find(path string, r *http.Request, query url.Values) (*operation,
 
 // A matcher walks a trie for one request.
 type matcher struct {
-	r      *http.Request
+	method string
 	query  url.Values
+	header http.Header
 	route  *route
 	values []string // of the labels on the way to route
 	miss   miss
@@ -154,10 +155,10 @@ func (m *matcher) choose(n *node) bool {
 	var best *route
 	bestScore := -1
 	for _, r := range n.routes {
-		if r.op.model.Method != m.r.Method || !r.literalsIn(m.query) {
+		if r.op.model.Method != m.method || !r.literalsIn(m.query) {
 			continue
 		}
-		score := len(r.literals)*1000 + r.membersIn(m.query, m.r.Header)
+		score := len(r.literals)*1000 + r.membersIn(m.query, m.header)
 		if score > bestScore || score == bestScore && best.op.impl == nil && r.op.impl != nil {
 			best, bestScore = r, score
 		}
