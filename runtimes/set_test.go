@@ -1,0 +1,53 @@
+package runtimes_test
+
+import (
+	"cmp"
+	"strings"
+	"testing"
+
+	"lambent/cloud"
+	"lambent/runtimes"
+	"lambent/runtimes/provided"
+)
+
+func TestNearest(t *testing.T) {
+	have := []runtimes.Interpreter{{Major: "18"}, {Major: "20"}, {Major: "24"}}
+	for want, got := range map[string]string{"12": "18", "18": "18", "22": "24", "24": "24", "26": "24"} {
+		if i, ok := runtimes.Nearest(want, have, cmp.Compare[string]); !ok || i.Major != got {
+			t.Errorf("for %s: %q, want %q", want, i.Major, got)
+		}
+	}
+	if _, ok := runtimes.Nearest("1", nil, cmp.Compare[string]); ok {
+		t.Error("found one in nothing")
+	}
+}
+
+func TestUnknownRuntime(t *testing.T) {
+	s := runtimes.NewSet(provided.Runtime{})
+	_, err := s.Plan(runtimes.Function{Runtime: "cobol85"})
+	if cloud.FaultCode(err) != "InvalidParameterValueException" || !strings.Contains(err.Error(), "cobol85") {
+		t.Errorf("got %v", err)
+	}
+	if s.Known("cobol85") || !s.Known("provided.al2023") {
+		t.Error("Known")
+	}
+}
+
+func TestHostRootShowsOnlyTheSystem(t *testing.T) {
+	private := []string{"/root", "/home", "/var", "/srv", "/run", "/usr/local", "/etc/shadow", "/etc/passwd", "/proc", "/sys"}
+	below := func(name, dir string) bool { return strings.HasPrefix(name+"/", strings.TrimSuffix(dir, "/")+"/") }
+	for _, m := range runtimes.HostRoot().Mounts {
+		for _, p := range private {
+			if below(m.Source, p) || below(p, m.Source) {
+				t.Errorf("the mount of %s shows %s", m.Source, p)
+			}
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	env := runtimes.Environment(runtimes.Function{Handler: "a.b", Env: map[string]string{"PATH": "/mine", "_HANDLER": "not.this"}}, "x1", map[string]string{"D": "default"})
+	if env["PATH"] != "/mine" || env["_HANDLER"] != "a.b" || env["D"] != "default" || env["AWS_EXECUTION_ENV"] != "AWS_Lambda_x1" {
+		t.Errorf("%v", env)
+	}
+}
