@@ -114,7 +114,7 @@ type Config struct {
 	MaxSandboxes int   // default 1000
 	MaxMemory    int64 // sum of memory limits of sandboxes in callers' hands; default none
 
-	MaxStems     int           // stem cells of one kind kept ready at most; default 8
+	MaxStems     int           // stem cells of one kind kept ready at most; default 8, negative for none
 	FreezeAfter  time.Duration // idle time until frozen; default 1 s
 	ReclaimAfter time.Duration // until its memory is put aside; default 30 s
 	LetGoAfter   time.Duration // until it is killed; default 10 min

@@ -40,7 +40,7 @@ func (p *Pool) Expect(stem *Stem) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k := p.kindLocked(stem)
-	k.want = max(k.want, 1)
+	k.want = max(k.want, min(1, p.config.MaxStems))
 	p.fillLocked(k)
 }
 
@@ -70,7 +70,6 @@ func (p *Pool) takeStem(plan Plan) *Sandbox {
 			s = k.ready[n-1]
 			k.ready = k.ready[:n-1]
 			p.handLocked(s, plan, FromStem)
-			k.want = max(k.want, 1)
 		} else {
 			k.want = min(k.want+1, p.config.MaxStems) // demand has outrun us
 		}

@@ -2,7 +2,8 @@
 //
 // The bootstrap is our own (bootstrap/index.js): one bare socket instead of the http module, CommonJS and ES modules, and
 // errors, context and logs as on AWS. A function whose variables reach into Node's own start (NODE_OPTIONS and its kin,
-// LD_*, AWS_LAMBDA_EXEC_WRAPPER) takes the plain path; all others are made from stem cells.
+// LD_*, AWS_LAMBDA_EXEC_WRAPPER), or whose /tmp is not of the default size, takes the plain path; all others are made from
+// stem cells.
 package nodejs
 
 import (
@@ -142,7 +143,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	p.Spec.Env = runtimes.List(env)
 	p.Spec.Limits, p.Spec.TmpBytes, p.Spec.Ports = fn.Limits, fn.TmpBytes, fn.Ports
 
-	if plainOnly(env) {
+	if plainOnly(env) || fn.TmpBytes != 0 && fn.TmpBytes != driver.DefaultTmpBytes {
 		return p, nil
 	}
 	var err error
@@ -173,18 +174,18 @@ func argv(node runtimes.Interpreter, fn runtimes.Function, env map[string]string
 	return list
 }
 
-// stem describes the stem cells that can become fn. They differ by what cannot be changed later: the interpreter, the size
-// of /tmp and the ports, which depend on the cloud alone.
+// stem describes the stem cells that can become fn: those of its interpreter. The ports, which cannot be changed later,
+// are the same for all functions of a cloud.
 func stem(node runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
 	s := base(node)
-	s.TmpBytes, s.Ports = fn.TmpBytes, fn.Ports
+	s.Ports = fn.Ports
 	s.Limits = driver.Limits{MemoryBytes: 256 << 20}
 	env := runtimes.Environment(runtimes.Function{}, "nodejs"+node.Major+".x", nil)
 	delete(env, "_HANDLER")
 	env["LAMBENT_STEM"] = "1"
 	s.Env = runtimes.List(env)
 	s.Argv = []string{node.Inside, runtimes.RuntimeDir + "/index.js"}
-	return fmt.Sprintf("nodejs%s.x/%d", node.Major, fn.TmpBytes>>20), s, runtimes.CodeMounts(fn)
+	return "nodejs" + node.Major + ".x", s, runtimes.CodeMounts(fn)
 }
 
 // plainOnly reports whether env holds variables that Node.js, or the loader before it, reads at its own start.

@@ -2,7 +2,7 @@
 //
 // The bootstrap is our own (bootstrap/bootstrap.py): one bare socket instead of http.client, and errors, context and logs as
 // on AWS. A function whose variables reach into Python's own start (PYTHON*, LD_*, AWS_LAMBDA_EXEC_WRAPPER) takes the
-// plain path; all others are made from stem cells.
+// plain path, and so does one whose /tmp is not of the default size; all others are made from stem cells.
 //
 // Python is started without the site module: a function must see its own packages and not those that the operator has
 // installed on the host.
@@ -142,7 +142,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	p.Spec.Env = runtimes.List(env)
 	p.Spec.Limits, p.Spec.TmpBytes, p.Spec.Ports = fn.Limits, fn.TmpBytes, fn.Ports
 
-	if plainOnly(env) {
+	if plainOnly(env) || fn.TmpBytes != 0 && fn.TmpBytes != driver.DefaultTmpBytes {
 		return p, nil
 	}
 	var err error
@@ -166,18 +166,18 @@ func argv(python runtimes.Interpreter) []string {
 	return []string{python.Inside, "-S", "-B", runtimes.RuntimeDir + "/bootstrap.py"}
 }
 
-// stem describes the stem cells that can become fn. They differ by what cannot be changed later: the interpreter, the size
-// of /tmp and the ports, which depend on the cloud alone.
+// stem describes the stem cells that can become fn: those of its interpreter. The ports, which cannot be changed later,
+// are the same for all functions of a cloud.
 func stem(python runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
 	s := base(python)
-	s.TmpBytes, s.Ports = fn.TmpBytes, fn.Ports
+	s.Ports = fn.Ports
 	s.Limits = driver.Limits{MemoryBytes: 256 << 20}
 	env := runtimes.Environment(runtimes.Function{}, "python"+python.Major, nil)
 	delete(env, "_HANDLER")
 	env["LAMBENT_STEM"] = "1"
 	s.Env = runtimes.List(env)
 	s.Argv = argv(python)
-	return fmt.Sprintf("python%s/%d", python.Major, fn.TmpBytes>>20), s, runtimes.CodeMounts(fn)
+	return "python" + python.Major, s, runtimes.CodeMounts(fn)
 }
 
 // plainOnly reports whether env holds variables that Python, or the loader before it, reads at its own start.
