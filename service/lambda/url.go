@@ -96,7 +96,7 @@ func (s *Service) createURL(ctx context.Context, c cloud.Caller, in *CreateFunct
 		return nil, err
 	}
 	return &CreateFunctionUrlConfigOutput{FunctionUrl: s.urlOf(r.functionID, u), FunctionArn: new(r.qualified(r.qualifier)),
-		AuthType: new(u.Auth), Cors: u.Cors, CreationTime: now, InvokeMode: new(u.Mode)}, nil
+		AuthType: new(u.Auth), Cors: u.Cors, CreationTime: now, InvokeMode: in.InvokeMode}, nil
 }
 
 func (s *Service) getURL(ctx context.Context, c cloud.Caller, in *GetFunctionUrlConfigInput) (*GetFunctionUrlConfigOutput, error) {
