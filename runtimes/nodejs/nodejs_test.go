@@ -157,6 +157,42 @@ func TestInitErrors(t *testing.T) {
 	}
 }
 
+func TestMissingSDK(t *testing.T) {
+	d, r := setup(t)
+	f := runtimetest.Start(t, d, r, function(t, "index.handler", map[string]string{"index.js": `require('@aws-sdk/client-s3')`}), true)
+	if got := f.Result(t); got.Error().ErrorType != "Runtime.ImportModuleError" {
+		t.Errorf("got %+v", got)
+	}
+	if log := f.Records(t, 1)[0]; !strings.Contains(log, "WARN\t@aws-sdk/client-s3 is part of AWS's runtimes but not of this cloud's") {
+		t.Errorf("log %q", log)
+	}
+}
+
+// TestPlainPath is what only a fresh interpreter can honour.
+func TestPlainPath(t *testing.T) {
+	d, r := setup(t)
+	fn := function(t, "index.handler", map[string]string{
+		"index.js": `exports.handler = async () => [process.env.WRAPPED, globalThis.early, process.execArgv.some(a => a.startsWith('--max-old-space-size='))]`,
+		"early.js": `globalThis.early = 'required'`,
+		"wrapper":  "#!/bin/sh\nexport WRAPPED=yes\nexec \"$@\"\n",
+	})
+	fn.Env = runtimetest.Env(map[string]string{"NODE_OPTIONS": "--require /var/task/early.js", "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/wrapper"})
+	if got := runtimetest.Start(t, d, r, fn, false).Invoke(t, "r", `{}`); got.Body != `["yes","required",true]` {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	d, r := setup(t)
+	fn := function(t, "index.handler", map[string]string{"index.js": `exports.handler = async () => require('inlayer')`})
+	fn.OptDir = runtimetest.Code(t, map[string]string{"nodejs/node_modules/inlayer/index.js": `module.exports = 'from a layer'`})
+	both(t, func(t *testing.T, stem bool) {
+		if got := runtimetest.Start(t, d, r, fn, stem).Invoke(t, "r", `{}`); got.Body != `"from a layer"` {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 func TestUncaught(t *testing.T) {
 	d, r := setup(t)
 	tests := []struct {

@@ -148,6 +148,28 @@ func TestInitErrors(t *testing.T) {
 	}
 }
 
+func TestMissingSDK(t *testing.T) {
+	d, r := setup(t)
+	f := runtimetest.Start(t, d, r, function(t, "app.handler", `import boto3`), true)
+	if got := f.Result(t); got.Error().ErrorMessage != "Unable to import module 'app': No module named 'boto3'" {
+		t.Errorf("got %+v", got)
+	}
+	if log := f.Records(t, 1)[0]; log != "[WARNING] boto3 is part of AWS's runtimes but not of this cloud's: package it with the function." {
+		t.Errorf("log %q", log)
+	}
+}
+
+func TestLayers(t *testing.T) {
+	d, r := setup(t)
+	fn := function(t, "app.handler", "import inlayer\ndef handler(e, c): return inlayer.x")
+	fn.OptDir = runtimetest.Code(t, map[string]string{"python/inlayer.py": `x = 'from a layer'`})
+	both(t, func(t *testing.T, stem bool) {
+		if got := runtimetest.Start(t, d, r, fn, stem).Invoke(t, "r", `{}`); got.Body != `"from a layer"` {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 func TestExit(t *testing.T) {
 	d, r := setup(t)
 	f := runtimetest.Start(t, d, r, function(t, "app.handler", "import sys\ndef handler(e, c):\n    print('bye')\n    sys.exit(3)\n"), true)

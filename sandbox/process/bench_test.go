@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lambent/sandbox/driver"
+	"lambent/sandbox/process"
 )
 
 func sleeper() driver.Spec {
@@ -73,4 +74,15 @@ func BenchmarkResize(b *testing.B) {
 	running(b, func(s driver.Sandbox) error {
 		return s.Resize(driver.Limits{MemoryBytes: 300 << 20, CPUQuota: 1, PIDs: 100})
 	})
+}
+
+// BenchmarkOpen is what the driver adds to the start of a server.
+func BenchmarkOpen(b *testing.B) {
+	for b.Loop() {
+		d, err := process.Open(process.Config{Dir: b.TempDir()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		d.Close()
+	}
 }

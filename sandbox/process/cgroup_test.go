@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"os/exec"
 	"testing"
 )
 
@@ -38,5 +39,18 @@ damaged
 	got := parseMaps(maps)
 	if len(got) != 3 || got[0].Base != 0x55d0c0b00000 || got[0].Len != 0x2000 || got[1].Len != 0x100000 || got[2].Base != 0x7ffc00000000 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestPageOut asks for it; without swap the kernel says yes and does nothing.
+func TestPageOut(t *testing.T) {
+	cmd := exec.Command("/bin/sleep", "100")
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if err := pageOut(cmd.Process.Pid); err != nil {
+		t.Error(err)
 	}
 }

@@ -163,6 +163,14 @@ func (m *memory) peak() int64 {
 	return m.most
 }
 
+// last brings the peak up to date before the numbers are gone.
+func (m *memory) last() {
+	m.mu.Lock()
+	m.asked = time.Time{}
+	m.mu.Unlock()
+	m.peak()
+}
+
 // oomKills is how many processes the kernel has killed for want of memory.
 func (m *memory) oomKills() int64 {
 	if m.dir == "" {

@@ -394,6 +394,7 @@ func (s *Sandbox) await(status *os.File) {
 	status.Close()
 	reap(s.pid) // and with it everything else in its process namespace
 	oom := s.memory.oomKills() > 0
+	s.memory.last()
 
 	s.outputs.Wait()
 	s.mu.Lock()

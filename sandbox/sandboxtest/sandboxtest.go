@@ -428,6 +428,9 @@ func testMemory(t *testing.T, r *room) {
 	if e := b.exit(); !e.OOM || e.Signal != 9 || e.Killed {
 		t.Errorf("exit %+v, want OOM\n%s", e, b.out)
 	}
+	if n := b.MaxMemory(); n != 128<<20 {
+		t.Errorf("after OOM at 128 MiB, MaxMemory is %d MiB", n>>20)
+	}
 	b = r.start(spec("eatandwait", "64"))
 	b.await("ate")
 	b.until("64 MiB in MaxMemory", func() bool { return b.MaxMemory() >= 60<<20 && b.MaxMemory() < 128<<20 })

@@ -260,6 +260,14 @@ async function loadHandler(taskRoot, full) {
   return handler;
 }
 
+// hint says what is different here from AWS when that may be why a module was not found.
+function hint(e) {
+  const name = e?.name === 'Runtime.ImportModuleError' && /Cannot find (?:module|package) '(aws-sdk|@aws-sdk\/[^'/]+|@smithy\/[^'/]+)/.exec(e.message);
+  if (name) {
+    console.warn(`${name[1]} is part of AWS's runtimes but not of this cloud's: package it with the function (npm install ${name[1]}).`);
+  }
+}
+
 // withStack keeps the place of a syntax error, which stands before the stack.
 function withStack(e, cause) {
   e.stack = e.name + ': ' + String(cause.stack);
@@ -414,6 +422,7 @@ class Runtime {
     try {
       this.handler = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
     } catch (e) {
+      hint(e);
       return this.die(e, 'Uncaught Exception', 1);
     }
     this.next();

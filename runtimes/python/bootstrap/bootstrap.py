@@ -226,6 +226,13 @@ def load_handler(name):
         raise Fault("HandlerNotFound", "Handler '%s' missing on module '%s'" % (function, module_name))
 
 
+def hint(e):
+    """Say what is different here from AWS when that may be why a module was not found."""
+    for name in ("boto3", "botocore"):
+        if isinstance(e, Fault) and str(e).endswith("No module named '%s'" % name):
+            log.write("[WARNING] %s is part of AWS's runtimes but not of this cloud's: package it with the function." % name)
+
+
 # ---- What a handler gets ----
 
 
@@ -300,6 +307,7 @@ class Runtime:
         try:
             handler = load_handler(env.get("_HANDLER", ""))
         except Exception as e:
+            hint(e)
             self.fail_init(error_of(e))
         self.connection.send(self.next)
         while True:
