@@ -148,36 +148,41 @@ func (s *Service) list(ctx context.Context, c cloud.Caller, q query, limit int) 
 		if l.bucket, err = s.bucket(ctx, r, c, q.bucket, q.owner); err != nil || limit == 0 {
 			return err
 		}
-		base := objectsOf(l.bucket.Name)
-		cur := newCursor(r, q.start(base), afterPrefix(base, cloud.Val(q.prefix)), limit)
-		for {
-			row, ok, err := cur.next(ctx)
-			if err != nil || !ok {
-				return err
-			}
-			key, _ := splitVersionKey(base, row.Key)
-			var o object
-			if err := kv.DecodeRow(row.Value, &o); err != nil {
-				return err
-			}
-			if o.Marker {
-				cur.seek(afterKey(base, key))
-				continue
-			}
-			if len(l.objects)+len(l.prefixes) == limit {
-				l.truncated = true
-				return nil
-			}
-			if p := q.common(key); p != "" {
-				l.prefixes, l.last = append(l.prefixes, p), p
-				cur.seek(afterPrefix(base, p))
-				continue
-			}
-			l.objects, l.last = append(l.objects, listed{key, o}), key
-			cur.seek(afterKey(base, key))
-		}
+		return l.read(ctx, r, q, limit)
 	})
 	return l, err
+}
+
+// read fills the page.
+func (l *listing) read(ctx context.Context, r kv.Reader, q query, limit int) error {
+	base := objectsOf(l.bucket.Name)
+	cur := newCursor(r, q.start(base), afterPrefix(base, cloud.Val(q.prefix)), limit)
+	for {
+		row, ok, err := cur.next(ctx)
+		if err != nil || !ok {
+			return err
+		}
+		key, _ := splitVersionKey(base, row.Key)
+		var o object
+		if err := kv.DecodeRow(row.Value, &o); err != nil {
+			return err
+		}
+		if o.Marker {
+			cur.seek(afterKey(base, key))
+			continue
+		}
+		if len(l.objects)+len(l.prefixes) == limit {
+			l.truncated = true
+			return nil
+		}
+		if p := q.common(key); p != "" {
+			l.prefixes, l.last = append(l.prefixes, p), p
+			cur.seek(afterPrefix(base, p))
+			continue
+		}
+		l.objects, l.last = append(l.objects, listed{key, o}), key
+		cur.seek(afterKey(base, key))
+	}
 }
 
 func (l *listing) contents(q query, own *Owner) []Object {
