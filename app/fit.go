@@ -10,16 +10,20 @@ import (
 	"lambent/cloud"
 	"lambent/gateway"
 	"lambent/invoke"
+	"lambent/service"
 	"lambent/service/apigateway"
 	"lambent/service/iam"
 	"lambent/service/lambda"
 	"lambent/service/logs"
 	"lambent/service/s3"
 	"lambent/service/sts"
+	"lambent/source/schedule"
 )
 
 // The types below fit one room to the small interface that another declares.
 var (
+	_ schedule.Invoker   = (*eventInvoker)(nil)
+	_ service.Caller     = (*lateCaller)(nil)
 	_ gateway.Keys       = (*keys)(nil)
 	_ gateway.Authorizer = (*iam.Service)(nil)
 	_ sts.Roles          = (*iam.Service)(nil)
@@ -115,4 +119,21 @@ type apiInvoker struct{ lambda *lambda.Service }
 func (i *apiInvoker) Invoke(ctx context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
 	c.Via, c.ARN = "apigateway.amazonaws.com", sourceARN
 	return i.lambda.InvokeARN(ctx, c, functionARN, payload)
+}
+
+// eventInvoker lets rules put events into functions' queues: the function's policy must allow it.
+type eventInvoker struct{ lambda *lambda.Service }
+
+// InvokeAsync implements schedule.Invoker.
+func (i *eventInvoker) InvokeAsync(ctx context.Context, account, region, functionARN, sourceARN string, payload []byte) error {
+	c := cloud.Caller{Account: account, Region: region, Via: "events.amazonaws.com", ARN: sourceARN, Now: time.Now().UTC()}
+	return i.lambda.InvokeAsyncARN(ctx, c, functionARN, payload)
+}
+
+// lateCaller is a service.Caller that is known only after those who use it have been made.
+type lateCaller struct{ caller service.Caller }
+
+// Call implements service.Caller.
+func (l *lateCaller) Call(ctx context.Context, c cloud.Caller, service, operation string, in map[string]any) (map[string]any, error) {
+	return l.caller.Call(ctx, c, service, operation, in)
 }

@@ -4,12 +4,16 @@ import (
 	"lambent/gateway"
 	"lambent/service"
 	"lambent/service/apigateway"
+	"lambent/service/apigatewayv2"
+	"lambent/service/cloudformation"
 	"lambent/service/ecr"
+	"lambent/service/eventbridge"
 	"lambent/service/iam"
 	"lambent/service/lambda"
 	"lambent/service/logs"
 	"lambent/service/s3"
 	"lambent/service/sts"
+	"lambent/source/schedule"
 )
 
 // openServices builds every service and the gateway before them. This list is all that is in the binary.
@@ -34,12 +38,22 @@ func (p *cloudParts) openServices() error {
 		return err
 	}
 	p.background("lambda", lambdaService.Run)
-	restAPIs := apigateway.New(p.store.In("apigateway"), p.domain, &apiInvoker{lambdaService}, nil)
+	httpAPIs := apigatewayv2.New(p.store.In("apigatewayv2"), p.domain, &apiInvoker{lambdaService})
+	restAPIs := apigateway.New(p.store.In("apigateway"), p.domain, &apiInvoker{lambdaService}, httpAPIs)
+	timers := schedule.NewTimers(p.store.In("schedule"))
+	rules := eventbridge.New(p.store.In("eventbridge"), timers)
+	p.background("schedule", schedule.New(timers, rules, &eventInvoker{lambdaService}, p.log).Run)
+	others := &lateCaller{} // the gateway, once it is there
+	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain})
+	p.background("cloudformation", stacks.Run)
 
 	p.gateway, err = gateway.New(gateway.Config{
 		Services: []service.Service{
 			restAPIs.Service(),
+			httpAPIs.Service(),
+			stacks.Service(),
 			ecr.New().Service(),
+			rules.Service(),
 			iamService.Service(),
 			lambdaService.Service(),
 			logsService.Service(),
@@ -54,5 +68,6 @@ func (p *cloudParts) openServices() error {
 		Registry:      p.registry,
 		QuietRequests: !p.config.LogRequests,
 	})
+	others.caller = p.gateway
 	return err
 }
