@@ -213,8 +213,14 @@ func (b *box) await(text string) {
 func (b *box) until(what string, ok func() bool) {
 	b.t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			b.t.Fatalf("no %s\nstdout: %s\nstderr: %s", what, b.out, b.err)
+		ended := false
+		select {
+		case <-b.Done():
+			ended = true
+		default:
+		}
+		if (ended && !ok()) || time.Now().After(end) {
+			b.t.Fatalf("no %s; exit %+v\nstdout: %s\nstderr: %s", what, b.Exit(), b.out, b.err)
 		}
 	}
 }
