@@ -7,11 +7,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"lambent/blob"
 )
@@ -20,12 +23,13 @@ import (
 const DefaultCodeBytes = 8 << 30
 
 // Code is the packages of functions, unpacked, one folder for each content. A folder that no sandbox uses stays
-// for the next cold start until the space is needed. Everything in it can be made again from blobs, so it is
-// emptied at the start: after a power cut nobody knows which of its files are whole.
+// for the next cold start until the space is needed. Everything in it can be made again from blobs, so it begins
+// empty at every start: after a power cut nobody knows which of its files are whole.
 type Code struct {
-	blobs *blob.Store
-	dir   string
-	limit int64
+	blobs    *blob.Store
+	dir      string
+	limit    int64
+	cleaning sync.WaitGroup
 
 	mu      sync.Mutex
 	entries map[[32]byte]*codeEntry
@@ -43,18 +47,40 @@ type codeEntry struct {
 	err   error         // valid after done
 }
 
-// OpenCode makes the cache in dir, which is its own. limit 0 means DefaultCodeBytes.
+// OpenCode makes the cache in dir, which is its own, as are the names that begin with it. What an earlier process left
+// is put aside at once and removed in the background: a start must not wait for that. limit 0 means DefaultCodeBytes.
 func OpenCode(blobs *blob.Store, dir string, limit int64) (*Code, error) {
 	if limit == 0 {
 		limit = DefaultCodeBytes
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	err := os.Rename(dir, fmt.Sprintf("%s.old-%d", dir, time.Now().UnixNano()))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
-	return &Code{blobs: blobs, dir: dir, limit: limit, entries: map[[32]byte]*codeEntry{}, unused: list.New()}, nil
+	c := &Code{blobs: blobs, dir: dir, limit: limit, entries: map[[32]byte]*codeEntry{}, unused: list.New()}
+	c.cleaning.Go(func() { remove(putAside(dir)) })
+	return c, nil
+}
+
+// putAside lists what earlier processes left beside dir.
+func putAside(dir string) []string {
+	var old []string
+	beside, _ := os.ReadDir(filepath.Dir(dir)) // what cannot be listed is not in the way either
+	for _, e := range beside {
+		if strings.HasPrefix(e.Name(), filepath.Base(dir)+".old-") {
+			old = append(old, filepath.Join(filepath.Dir(dir), e.Name()))
+		}
+	}
+	return old
+}
+
+// Close waits until what was put aside is removed.
+func (c *Code) Close() error {
+	c.cleaning.Wait()
+	return nil
 }
 
 // Check unpacks a package and so finds out whether it is sound; it is there then for the first cold start. What is

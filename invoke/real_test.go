@@ -59,6 +59,7 @@ func newReal(t testing.TB) *real {
 		r.pool.Close()
 		cancel()
 		running.Wait()
+		code.Close()
 		d.Close()
 	})
 	return r

@@ -55,6 +55,7 @@ func Start(t testing.TB, blobs *blob.Store, programs map[string]Program) *Cloud 
 		c.Pool.Close()
 		cancel()
 		running.Wait()
+		code.Close()
 	})
 	return c
 }

@@ -21,7 +21,8 @@
 // A function is Active, and an update Successful, as soon as its operation answers; the replies say Pending and
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
-// third is refused. Layers, container images, file systems, dead-letter queues, provisioned concurrency and
+// third is refused. Recursive calls are not detected, whatever the recursion configuration says, and the account's total
+// code size is told but not bounded. Layers, container images, file systems, dead-letter queues, provisioned concurrency and
 // event source mappings are not there yet and say so.
 package lambda
 
