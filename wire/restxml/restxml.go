@@ -94,6 +94,9 @@ func (Codec) Encode(api *service.API, op *service.OperationModel, requestID stri
 		resp.Status = http.StatusOK
 	}
 	httpbind.Encode(s, resp)
+	if resp.Status == http.StatusOK && resp.Header.Get("Content-Range") != "" {
+		resp.Status = http.StatusPartialContent // S3's GetObject of a range; the model does not say it
+	}
 	if httpbind.EncodePayload(s, resp) {
 		return resp, nil
 	}

@@ -166,3 +166,18 @@ func TestEncodeFault(t *testing.T) {
 		t.Errorf("%d %s\nwant %s", resp.Status, got, want)
 	}
 }
+
+func TestEncodePart(t *testing.T) {
+	type getObject struct {
+		ContentRange *string `wire:"Content-Range" in:"header"`
+	}
+	for _, tt := range []struct {
+		out  getObject
+		want int
+	}{{getObject{}, http.StatusOK}, {getObject{new("bytes 0-1/5")}, http.StatusPartialContent}} {
+		resp, err := restxml.Codec{}.Encode(s3, &service.OperationModel{Name: "GetObject"}, "id", &tt.out)
+		if err != nil || resp.Status != tt.want {
+			t.Errorf("%+v: status %d, %v, want %d", tt.out, resp.Status, err, tt.want)
+		}
+	}
+}
