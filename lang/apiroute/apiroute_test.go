@@ -41,3 +41,16 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+func FuzzFind(f *testing.F) {
+	f.Add("/a/{b}/{c+}", "/a/x%2Fy//z")
+	f.Add("{}/{+}/{", "//")
+	f.Fuzz(func(t *testing.T, template, path string) {
+		var tree apiroute.Tree[string]
+		tree.Add(template, "GET", template)
+		tree.Add("/{all+}", "ANY", "all")
+		if route, _, ok := tree.Find(path, "GET"); ok && route != template && route != "all" {
+			t.Errorf("Find(%q) = %q", path, route)
+		}
+	})
+}

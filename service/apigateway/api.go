@@ -60,7 +60,9 @@ func checkAPI(api *RestApi) error {
 	if api.Description != nil && *api.Description == "" {
 		return badRequest("Description cannot be an empty string")
 	}
-	if cloud.Val(api.Policy) != "" {
+	if cloud.Val(api.Policy) == "" {
+		api.Policy = nil // what Serverless Framework sends for no policy
+	} else {
 		return notImplemented("A REST API's resource policy")
 	}
 	if cloud.Val(api.ApiKeySource) != "HEADER" {

@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"lambent/cloud"
 	"lambent/kv"
@@ -53,12 +54,17 @@ type Service struct {
 	invoker Invoker
 	others  Others
 	cache   routers
+	calls   sync.WaitGroup // of functions
 }
 
 // New returns the service with its rows in store. domain is what the cloud calls itself; others may be nil.
 func New(store *kv.Store, domain string, invoker Invoker, others Others) *Service {
 	return &Service{kv: store, domain: domain, invoker: invoker, others: others}
 }
+
+// Wait waits for the functions that were called, also for those whose caller has been answered already. It is for the
+// end, when no request comes any more.
+func (s *Service) Wait() { s.calls.Wait() }
 
 // Service lists the operations and the endpoint.
 func (s *Service) Service() service.Service {

@@ -26,14 +26,15 @@ type functions struct {
 	result        string
 	functionError string
 	err           error
-	wait          bool // until the caller gives up
+	takes         time.Duration // whatever the caller's patience
+	ended         bool
 }
 
-func (f *functions) Invoke(ctx context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
+func (f *functions) Invoke(_ context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
 	f.arn, f.source, f.caller, f.payload = functionARN, sourceARN, c, payload
-	if f.wait {
-		<-ctx.Done()
-		return nil, "", ctx.Err()
+	if f.takes > 0 {
+		time.Sleep(f.takes)
+		f.ended = true
 	}
 	return []byte(f.result), f.functionError, f.err
 }
@@ -52,6 +53,7 @@ func (f *functions) event(t *testing.T) map[string]any {
 type bench struct {
 	*testing.T
 	fn  *functions
+	s   *apigateway.Service
 	svc service.Service
 	c   cloud.Caller
 }
@@ -60,7 +62,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	fn := &functions{result: `{"statusCode":200,"body":"ok"}`}
 	s := apigateway.New(kvtest.Mem(t).In("apigateway"), "lambent.test", fn, nil)
-	return &bench{T: t, fn: fn, svc: s.Service(), c: cloud.Caller{
+	return &bench{T: t, fn: fn, s: s, svc: s.Service(), c: cloud.Caller{
 		Account: "111111111111", Region: "us-east-1", RequestID: "request-1", SourceIP: "203.0.113.5",
 		Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
 	}}

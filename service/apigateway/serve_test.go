@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"lambent/cloud"
 	"lambent/service/apigateway"
@@ -100,12 +101,16 @@ func TestTimeout(t *testing.T) {
 	b.proxy(api, root, "GET")
 	b.deploy(api, "dev")
 	b.get(*api, "/dev", 200, "ok") // compiled before time is the bubble's
-	b.fn.wait = true
+	b.fn.takes = time.Minute
 	synctest.Test(t, func(t *testing.T) {
 		inner := *b
 		inner.T = t
 		inner.get(*api, "/dev", 504, `{"message": "Endpoint request timed out"}`)
+		b.s.Wait()
 	})
+	if !b.fn.ended {
+		t.Error("the function did not go on")
+	}
 }
 
 func TestProxyCall(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"lambent/cloud"
 	"lambent/kv"
@@ -46,12 +47,17 @@ type Service struct {
 	domain  string
 	invoker Invoker
 	cache   routers
+	calls   sync.WaitGroup // of functions
 }
 
 // New returns the service with its rows in store. domain is what the cloud calls itself.
 func New(store *kv.Store, domain string, invoker Invoker) *Service {
 	return &Service{kv: store, domain: domain, invoker: invoker}
 }
+
+// Wait waits for the functions that were called, also for those whose caller has been answered already. It is for the
+// end, when no request comes any more.
+func (s *Service) Wait() { s.calls.Wait() }
 
 // Service lists the operations. It has no endpoint of its own: see Has and Serve.
 func (s *Service) Service() service.Service {

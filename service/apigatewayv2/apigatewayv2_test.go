@@ -26,14 +26,15 @@ type functions struct {
 	result        string
 	functionError string
 	err           error
-	wait          bool // until the caller gives up
+	takes         time.Duration // whatever the caller's patience
+	ended         bool
 }
 
-func (f *functions) Invoke(ctx context.Context, _ cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
+func (f *functions) Invoke(_ context.Context, _ cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
 	f.arn, f.source, f.payload = functionARN, sourceARN, payload
-	if f.wait {
-		<-ctx.Done()
-		return nil, "", ctx.Err()
+	if f.takes > 0 {
+		time.Sleep(f.takes)
+		f.ended = true
 	}
 	return []byte(f.result), f.functionError, f.err
 }
@@ -266,12 +267,16 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("POST = %d %s", w.Code, w.Body)
 	}
 	b.get("nosuchapi0", "/", 404, `{"message":"Not Found"}`)
-	b.fn.wait = true
+	b.fn.takes = time.Minute
 	synctest.Test(t, func(t *testing.T) {
 		inner := *b
 		inner.T = t
 		inner.get(*api, "/", 503, `{"message":"Service Unavailable"}`)
+		b.s.Wait()
 	})
+	if !b.fn.ended {
+		t.Error("the function did not go on")
+	}
 }
 
 func TestPayloadV1(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"lambent/cloud"
 	"lambent/lang/apievent"
@@ -192,14 +193,12 @@ var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 
 // invoke calls the function and answers with what comes back.
 func (x *call) invoke() {
-	ctx, cancel := context.WithTimeout(x.r.Context(), x.use.timeout)
-	defer cancel()
 	event, parse := x.ev.HTTPV1, apievent.ParseV1
 	if x.use.v2 {
 		event, parse = x.ev.V2, apievent.ParseV2
 	}
-	result, functionError, err := x.s.invoker.Invoke(ctx, x.c, x.use.function, x.sourceARN(), event(nil))
-	if errors.Is(err, context.DeadlineExceeded) || ctx.Err() == context.DeadlineExceeded {
+	result, functionError, err := x.s.invokeFor(x.r.Context(), x.use.timeout, x.c, x.use.function, x.sourceARN(), event(nil))
+	if errors.Is(err, context.DeadlineExceeded) {
 		x.refuse(http.StatusServiceUnavailable, "Service Unavailable")
 		return
 	}
@@ -218,6 +217,29 @@ func (x *call) invoke() {
 	answer.Default("Content-Type", "text/plain;charset=UTF-8")
 	x.addCORS(answer)
 	answer.Write(x.w, apievent.DropHop)
+}
+
+// invokeFor calls a function and waits for its answer no longer than the timeout. The function itself goes on, as on
+// AWS, when the time is over or the client has gone; Wait waits for such.
+func (s *Service) invokeFor(ctx context.Context, timeout time.Duration, c cloud.Caller, function, source string, payload []byte) ([]byte, string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	type answer struct {
+		result        []byte
+		functionError string
+		err           error
+	}
+	answered := make(chan answer, 1)
+	s.calls.Go(func() {
+		result, functionError, err := s.invoker.Invoke(ctx, c, function, source, payload)
+		answered <- answer{result, functionError, err}
+	})
+	select {
+	case a := <-answered:
+		return a.result, a.functionError, a.err
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	}
 }
 
 // refuse answers with a message.
