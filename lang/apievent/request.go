@@ -55,11 +55,17 @@ type Request struct {
 // A Param is a path parameter.
 type Param struct{ Name, Value string }
 
-// A field is a header, or a query parameter, with all its values.
-type field struct {
-	name   string
-	values []string
+// A Field is a header, or a query parameter, with all its values: one at least.
+type Field struct {
+	Name   string
+	Values []string
 }
+
+// Last returns the value that stands for all where there can be one only.
+func (f Field) Last() string { return f.Values[len(f.Values)-1] }
+
+// Size is about how many bytes an event takes, to begin a buffer with.
+func (r *Request) Size() int { return 2048 + 2*len(r.RawQuery) + len(r.Body) + len(r.Body)/3 }
 
 // V1 appends the event of a REST API's AWS_PROXY integration.
 func (r *Request) V1(dst []byte) []byte {
@@ -68,7 +74,7 @@ func (r *Request) V1(dst []byte) []byte {
 	dst = member(dst, "path", r.Path)
 	dst = member(dst, "httpMethod", r.Method)
 	dst = appendBoth(dst, "headers", "multiValueHeaders", r.headersV1())
-	dst = appendBoth(dst, "queryStringParameters", "multiValueQueryStringParameters", query(r.RawQuery))
+	dst = appendBoth(dst, "queryStringParameters", "multiValueQueryStringParameters", Query(r.RawQuery))
 	dst = r.appendParams(append(dst, `,"pathParameters":`...))
 	dst = appendStrings(append(dst, `,"stageVariables":`...), r.Variables)
 	dst = append(dst, `,"requestContext":{"resourceId":`...)
@@ -91,7 +97,7 @@ func (r *Request) HTTPV1(dst []byte) []byte {
 	dst = member(dst, "path", r.Path)
 	dst = member(dst, "httpMethod", r.Method)
 	dst = appendBoth(dst, "headers", "multiValueHeaders", r.headersV1())
-	dst = appendBoth(dst, "queryStringParameters", "multiValueQueryStringParameters", query(r.RawQuery))
+	dst = appendBoth(dst, "queryStringParameters", "multiValueQueryStringParameters", Query(r.RawQuery))
 	dst = append(dst, `,"requestContext":{"resourceId":`...)
 	dst = jsonpath.AppendString(dst, r.RouteKey)
 	dst = member(dst, "resourcePath", r.Resource)
@@ -141,7 +147,7 @@ func (r *Request) V2(dst []byte) []byte {
 		dst = appendList(append(dst, `,"cookies":`...), cookies)
 	}
 	dst = appendJoined(append(dst, `,"headers":`...), r.headersV2())
-	if q := query(r.RawQuery); len(q) > 0 {
+	if q := Query(r.RawQuery); len(q) > 0 {
 		dst = appendJoined(append(dst, `,"queryStringParameters":`...), q)
 	}
 	dst = append(dst, `,"requestContext":{"accountId":`...)
@@ -227,15 +233,15 @@ func member(dst []byte, name, value string) []byte {
 }
 
 // appendBoth appends a member with each field's last value and one with all values, null when there is no field.
-func appendBoth(dst []byte, single, multi string, fields []field) []byte {
+func appendBoth(dst []byte, single, multi string, fields []Field) []byte {
 	dst = append(append(append(dst, `,"`...), single...), `":`...)
 	if len(fields) == 0 {
 		dst = append(dst, "null"...)
 	} else {
 		for i, f := range fields {
 			dst = append(dst, "{,"[min(i, 1)])
-			dst = append(jsonpath.AppendString(dst, f.name), ':')
-			dst = jsonpath.AppendString(dst, f.values[len(f.values)-1])
+			dst = append(jsonpath.AppendString(dst, f.Name), ':')
+			dst = jsonpath.AppendString(dst, f.Last())
 		}
 		dst = append(dst, '}')
 	}
@@ -245,21 +251,21 @@ func appendBoth(dst []byte, single, multi string, fields []field) []byte {
 	}
 	for i, f := range fields {
 		dst = append(dst, "{,"[min(i, 1)])
-		dst = append(jsonpath.AppendString(dst, f.name), ':')
-		dst = appendList(dst, f.values)
+		dst = append(jsonpath.AppendString(dst, f.Name), ':')
+		dst = appendList(dst, f.Values)
 	}
 	return append(dst, '}')
 }
 
 // appendJoined appends an object of the fields with their values joined by commas.
-func appendJoined(dst []byte, fields []field) []byte {
+func appendJoined(dst []byte, fields []Field) []byte {
 	dst = append(dst, '{')
 	for i, f := range fields {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(jsonpath.AppendString(dst, f.name), ':')
-		dst = jsonpath.AppendString(dst, strings.Join(f.values, ","))
+		dst = append(jsonpath.AppendString(dst, f.Name), ':')
+		dst = jsonpath.AppendString(dst, strings.Join(f.Values, ","))
 	}
 	return append(dst, '}')
 }
@@ -275,35 +281,25 @@ func appendList(dst []byte, values []string) []byte {
 	return append(dst, ']')
 }
 
-// query splits a query string into parameters, in the order of their first appearance.
-func query(raw string) []field {
-	if raw == "" {
-		return nil
-	}
-	var fields []field
+// Query splits a query string into parameters as AWS reads it, in the order of their first appearance.
+func Query(raw string) []Field {
+	var fields []Field
+	at := map[string]int{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
 		name, value = unescape(name), unescape(value)
-		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
-		if i < 0 {
-			fields = append(fields, field{name: name, values: []string{value}})
+		i, ok := at[name]
+		if !ok {
+			at[name] = len(fields)
+			fields = append(fields, Field{name, []string{value}})
 			continue
 		}
-		fields[i].values = append(fields[i].values, value)
+		fields[i].Values = append(fields[i].Values, value)
 	}
 	return fields
-}
-
-// Query returns the parameters of a raw query string as AWS reads it: by name, all values in order.
-func Query(raw string) map[string][]string {
-	m := map[string][]string{}
-	for _, f := range query(raw) {
-		m[f.name] = f.values
-	}
-	return m
 }
 
 func unescape(s string) string {
@@ -323,40 +319,40 @@ func hopHeader(name string) bool {
 }
 
 // headersV1 returns the headers that an event of format 1.0 shows, sorted by name.
-func (r *Request) headersV1() []field {
-	fields := make([]field, 0, len(r.Header)+5)
+func (r *Request) headersV1() []Field {
+	fields := make([]Field, 0, len(r.Header)+5)
 	for name, values := range r.Header {
 		if hopHeader(name) || name == "Content-Length" || name == "Expect" || len(values) == 0 || r.own(name) {
 			continue
 		}
-		fields = append(fields, field{name, values})
+		fields = append(fields, Field{name, values})
 	}
 	fields = append(fields,
-		field{"Host", []string{r.Host}},
-		field{"X-Amzn-Trace-Id", []string{r.Trace}},
-		field{"X-Forwarded-For", []string{r.forwardedFor()}},
-		field{"X-Forwarded-Port", []string{r.Port}},
-		field{"X-Forwarded-Proto", []string{r.scheme()}})
-	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+		Field{"Host", []string{r.Host}},
+		Field{"X-Amzn-Trace-Id", []string{r.Trace}},
+		Field{"X-Forwarded-For", []string{r.forwardedFor()}},
+		Field{"X-Forwarded-Port", []string{r.Port}},
+		Field{"X-Forwarded-Proto", []string{r.scheme()}})
+	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields
 }
 
 // headersV2 returns the headers that an event of format 2.0 shows: lower case, cookies apart, sorted by name.
-func (r *Request) headersV2() []field {
-	fields := make([]field, 0, len(r.Header)+5)
+func (r *Request) headersV2() []Field {
+	fields := make([]Field, 0, len(r.Header)+5)
 	for name, values := range r.Header {
 		if hopHeader(name) || name == "Cookie" || len(values) == 0 || r.own(name) {
 			continue
 		}
-		fields = append(fields, field{strings.ToLower(name), values})
+		fields = append(fields, Field{strings.ToLower(name), values})
 	}
 	fields = append(fields,
-		field{"host", []string{r.Host}},
-		field{"x-amzn-trace-id", []string{r.Trace}},
-		field{"x-forwarded-for", []string{r.forwardedFor()}},
-		field{"x-forwarded-port", []string{r.Port}},
-		field{"x-forwarded-proto", []string{r.scheme()}})
-	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
+		Field{"host", []string{r.Host}},
+		Field{"x-amzn-trace-id", []string{r.Trace}},
+		Field{"x-forwarded-for", []string{r.forwardedFor()}},
+		Field{"x-forwarded-port", []string{r.Port}},
+		Field{"x-forwarded-proto", []string{r.scheme()}})
+	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields
 }
 
@@ -396,14 +392,8 @@ func (r *Request) cookies() []string {
 	return cookies
 }
 
-// Headers returns the headers that an event of format 1.0 shows, each with its last value.
-func (r *Request) Headers() []Param {
-	var ps []Param
-	for _, f := range r.headersV1() {
-		ps = append(ps, Param{f.name, f.values[len(f.values)-1]})
-	}
-	return ps
-}
+// Headers returns the headers that an event of format 1.0 shows.
+func (r *Request) Headers() []Field { return r.headersV1() }
 
 // TextBody says whether HTTP APIs and function URLs hand a body of this content type and encoding over as text:
 // text/*, JSON, JavaScript and XML. Bytes that are not UTF-8 always go as base64, so that nothing is lost.

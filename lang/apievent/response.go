@@ -1,6 +1,7 @@
 package apievent
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"lambent/lang/jsonpath"
 )
 
 // ErrMalformed says that a function's answer has not the shape that the API needs.
@@ -25,6 +24,9 @@ type Response struct {
 	Body   []byte
 	Base64 bool // Body is base64 text that Decode would turn into bytes
 }
+
+// MaxHeaders bounds the names and values of a response's headers, in bytes. AWS's own limit is narrower.
+const MaxHeaders = 64 << 10
 
 // A Header is one line of a response's head, its name written as the function wrote it.
 type Header struct{ Name, Value string }
@@ -90,6 +92,9 @@ func ParseV2(payload []byte) (*Response, error) {
 	r, err := parseCommon(m)
 	if err != nil {
 		return nil, err
+	}
+	if len(m["cookies"]) > MaxHeaders {
+		return nil, malformed("cookies are too large")
 	}
 	if present(m["cookies"]) {
 		var cookies []string
@@ -167,6 +172,9 @@ func (r *Response) setHeaders(v json.RawMessage) error {
 	if !present(v) {
 		return nil
 	}
+	if len(v) > MaxHeaders {
+		return malformed("headers are too large")
+	}
 	names, values, err := ordered(v)
 	if err != nil {
 		return malformed("headers is not an object")
@@ -189,6 +197,9 @@ func (r *Response) setHeaders(v json.RawMessage) error {
 func (r *Response) mergeMultiValue(v json.RawMessage) error {
 	if !present(v) {
 		return nil
+	}
+	if len(v) > MaxHeaders {
+		return malformed("multiValueHeaders are too large")
 	}
 	names, lists, err := ordered(v)
 	if err != nil {
@@ -233,22 +244,27 @@ func notToken(c rune) bool {
 	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
 }
 
-// ordered returns the members of an object in the order in which they stand.
+// ordered returns the members of an object in the order in which they stand; of those with one name the last counts.
 func ordered(v json.RawMessage) (names []string, values []json.RawMessage, err error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(v, &m); err != nil || m == nil {
+	d := json.NewDecoder(bytes.NewReader(v))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, nil, errors.New("not an object")
 	}
-	doc, err := jsonpath.Parse(v)
-	if err != nil {
-		return nil, nil, err
-	}
-	o, ok := doc.(*jsonpath.Object)
-	if !ok {
-		return nil, nil, errors.New("not an object")
-	}
-	for _, k := range o.Keys() {
-		names, values = append(names, k), append(values, m[k])
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, nil, err
+		}
+		name := t.(string) // keys are strings
+		if i := slices.Index(names, name); i >= 0 {
+			values[i] = value
+			continue
+		}
+		names, values = append(names, name), append(values, value)
 	}
 	return names, values, nil
 }

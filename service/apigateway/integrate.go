@@ -80,7 +80,7 @@ var pathParameter = regexp.MustCompile(`\{[^}]*\}`)
 
 func (x *call) lambdaProxy() {
 	x.ev.Base64 = len(x.rt.settings.BinaryMediaTypes) > 0 && x.binary(x.r.Header.Get("Content-Type"))
-	result, functionError, ok := x.invoke(x.ev.V1(nil))
+	result, functionError, ok := x.invoke(x.ev.V1(make([]byte, 0, x.ev.Size())))
 	if !ok {
 		return
 	}
@@ -246,7 +246,7 @@ func (x *call) override(out *apievent.Response) {
 	if x.context == nil {
 		return
 	}
-	o, ok := x.context.Map.Get("responseOverride").(*vtl.Map)
+	o, ok := x.context.Get("responseOverride").(*vtl.Map)
 	if !ok {
 		return
 	}

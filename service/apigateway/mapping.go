@@ -1,14 +1,17 @@
 package apigateway
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf16"
 
+	"lambent/lang/apievent"
 	"lambent/lang/apiroute"
 	"lambent/lang/jsonpath"
 	"lambent/lang/vtl"
@@ -103,7 +106,7 @@ func plain(v any) string {
 
 // contextValue returns $context.a.b as text.
 func (x *call) contextValue(name string) (string, bool) {
-	var v any = x.contextMap().Map
+	var v any = x.contextMap()
 	for part := range strings.SplitSeq(name, ".") {
 		m, ok := v.(*vtl.Map)
 		if !ok || !m.Has(part) {
@@ -114,12 +117,11 @@ func (x *call) contextValue(name string) (string, bool) {
 	return plain(v), v != nil
 }
 
-// A contextValue is $context of one request; templates may assign to its overrides.
-type contextValue struct{ Map *vtl.Map }
-
-func (x *call) contextMap() *contextValue {
+// contextMap is $context. Templates may assign to its overrides, and to whatever they like: the response's templates
+// see what the request's did.
+func (x *call) contextMap() *vtl.Map {
 	if x.context == nil {
-		x.context = &contextValue{x.makeContext()}
+		x.context = x.makeContext()
 	}
 	return x.context
 }
@@ -145,7 +147,7 @@ func (x *call) variables(body []byte) map[string]any {
 		stage.Put(k, v)
 	}
 	return map[string]any{
-		"input": &input{x: x, body: body}, "util": utility{}, "context": x.contextMap().Map, "stageVariables": stage,
+		"input": &input{x: x, body: body}, "util": utility{}, "context": x.contextMap(), "stageVariables": stage,
 	}
 }
 
@@ -200,6 +202,9 @@ func (in *input) Call(name string, args []any) (any, bool, error) {
 
 // eval applies a path to the body. A body that is not JSON is one string, as in AWS's lenient parser.
 func (in *input) eval(path string) (any, bool, error) {
+	if time.Now().After(in.x.deadline) {
+		return nil, false, context.DeadlineExceeded // templates are bounded in steps, but not in what a path costs
+	}
 	if !in.done {
 		doc, err := parseBody(in.body)
 		if errors.Is(err, jsonpath.ErrDepth) {
@@ -232,23 +237,21 @@ func (in *input) param(name string) string {
 
 // allParameters is $input.params().
 func (x *call) allParameters() *vtl.Map {
+	if x.params != nil {
+		return x.params
+	}
 	path, query, header := vtl.NewMap(), vtl.NewMap(), vtl.NewMap()
 	for _, p := range x.ev.Params {
 		path.Put(p.Name, apiroute.Unescape(p.Value))
 	}
-	for pair := range strings.SplitSeq(x.r.URL.RawQuery, "&") {
-		name, _, _ := strings.Cut(pair, "=")
-		if u, err := url.QueryUnescape(name); err == nil {
-			name = u
-		}
-		if v, ok := x.parameter("querystring." + name); ok {
-			query.Put(name, v)
-		}
+	for _, f := range apievent.Query(x.r.URL.RawQuery) {
+		query.Put(f.Name, f.Last())
 	}
-	for _, h := range x.ev.Headers() {
-		header.Put(h.Name, h.Value)
+	for _, f := range x.ev.Headers() {
+		header.Put(f.Name, f.Last())
 	}
-	return vtl.MapOf("path", path, "querystring", query, "header", header)
+	x.params = vtl.MapOf("path", path, "querystring", query, "header", header)
+	return x.params
 }
 
 // fromJSON turns a JSON value into what templates work with.

@@ -11,10 +11,12 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"lambent/cloud"
 	"lambent/lang/apievent"
 	"lambent/lang/apiroute"
+	"lambent/lang/vtl"
 	"lambent/service"
 )
 
@@ -53,7 +55,10 @@ type call struct {
 	use *route
 	ev  apievent.Request
 
-	context *contextValue // $context, made when first used
+	deadline time.Time // of mapping templates
+	queries  map[string][]string
+	params   *vtl.Map // $input.params(), made when first used, as is
+	context  *vtl.Map // $context
 }
 
 // Serve answers a request to a published API.
@@ -155,6 +160,7 @@ func (x *call) serve(at service.Published) {
 	if !x.readBody() || !x.validate() {
 		return
 	}
+	x.deadline = time.Now().Add(x.use.timeout)
 	x.integrate()
 }
 
@@ -235,7 +241,13 @@ func (x *call) parameter(name string) (string, bool) {
 			}
 		}
 	case "querystring":
-		return pick(apievent.Query(x.r.URL.RawQuery)[name], multi)
+		if x.queries == nil {
+			x.queries = map[string][]string{}
+			for _, f := range apievent.Query(x.r.URL.RawQuery) {
+				x.queries[f.Name] = f.Values
+			}
+		}
+		return pick(x.queries[name], multi)
 	}
 	return "", false
 }

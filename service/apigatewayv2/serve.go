@@ -197,7 +197,7 @@ func (x *call) invoke() {
 	if x.use.v2 {
 		event, parse = x.ev.V2, apievent.ParseV2
 	}
-	result, functionError, err := x.s.invokeFor(x.r.Context(), x.use.timeout, x.c, x.use.function, x.sourceARN(), event(nil))
+	result, functionError, err := x.s.invokeFor(x.r.Context(), x.use.timeout, x.c, x.use.function, x.sourceARN(), event(make([]byte, 0, x.ev.Size())))
 	if errors.Is(err, context.DeadlineExceeded) {
 		x.refuse(http.StatusServiceUnavailable, "Service Unavailable")
 		return
