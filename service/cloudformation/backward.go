@@ -315,7 +315,7 @@ func (x *execution) beginDelete(row *resourceRow, p *physical) func(context.Cont
 				return gone(err)
 			}
 			if w.ID == "" {
-				w.ID = w.Name // a name of ours: whatever has it was made by the call that was cut off
+				w.ID = p.Expected // an id of ours: whatever has it was made by the call that was cut off
 			}
 			if w.ID == "" {
 				return nil

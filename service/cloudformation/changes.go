@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"lambent/cloud"
 	"lambent/kv"
@@ -123,7 +124,7 @@ func (x *comparison) sameTypes() error {
 		}
 	}
 	if bad != nil {
-		return invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: %v", bad)
+		return invalid("Update of resource type is not permitted. The new template modifies resource type of the following resources: [%s]", strings.Join(bad, ", "))
 	}
 	return nil
 }

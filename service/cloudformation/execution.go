@@ -174,7 +174,7 @@ func (x *execution) mark(row *resourceRow, p *physical, status, reason string) {
 	if p != nil {
 		e.Type, e.Physical = p.Type, p.ID
 		if p.ID == "" && (status == "CREATE_IN_PROGRESS" && reason != "" || status == "CREATE_FAILED" && p.Uncertain) {
-			e.Physical = p.Name
+			e.Physical = p.Expected
 		}
 		if properties, err := cfn.Encode(x.masked(p.Properties)); err == nil && p.Properties != nil {
 			e.Properties = properties

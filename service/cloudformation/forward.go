@@ -170,12 +170,20 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 	return nil
 }
 
-// recoverID finds out what an interrupted attempt made.
+// recoverID finds out what an interrupted attempt made, where the id is not known beforehand.
 func recoverID(w *work) error {
 	if w.ID == "" && w.Type.Find != nil {
 		return w.Type.Find(w)
 	}
 	return nil
+}
+
+// expected is the physical id that the resource will have, "" when only its creation tells.
+func (t *resourceType) expected(w *work) string {
+	if t.ID != nil {
+		return t.ID(w)
+	}
+	return w.Name
 }
 
 // desired evaluates a resource to what should stand for it.
@@ -228,10 +236,7 @@ func (x *execution) beginCreate(ctx context.Context, row *resourceRow) func(cont
 	t := x.s.types[p.Type]
 	p.Name = x.nameFor(t, row.ID, p.Properties)
 	w := x.work(row.ID, p, nil)
-	if t.ID != nil {
-		p.Name = t.ID(w)
-		w.Name = p.Name
-	}
+	p.Expected = t.expected(w)
 	if t.Before != nil {
 		looked := x.guarded(w, t.Before)(ctx)
 		if looked.err != nil {
@@ -242,11 +247,10 @@ func (x *execution) beginCreate(ctx context.Context, row *resourceRow) func(cont
 		p.Notes = w.Notes
 	}
 	row.Step = stepCreating
-	if p.Name != "" && row.Old == nil {
+	if p.Expected != "" && row.Old == nil {
 		x.mark(row, p, "CREATE_IN_PROGRESS", initiated)
 	}
 	x.dirty[row.ID] = true
-	w.ID = ""
 	return x.guarded(w, t.Create)
 }
 
@@ -351,7 +355,7 @@ func (x *execution) endForward(id string) func(outcome) {
 			return
 		}
 		row.Step = stepDone
-		if creating && p.Name == "" && row.Old == nil {
+		if creating && p.Expected == "" && row.Old == nil {
 			x.mark(row, p, "CREATE_IN_PROGRESS", initiated)
 		}
 		x.mark(row, p, x.verb(row)+"_COMPLETE", "")

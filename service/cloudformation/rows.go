@@ -150,6 +150,7 @@ type physical struct {
 	Type        string
 	ID          string // physical id, "" until it is known that it exists
 	Name        string // name reserved for it, chosen before it was made
+	Expected    string // the id that it will have, where that is known before it is made
 	Uncertain   bool   // a call that makes it was begun and its answer is not known
 	Dirty       bool   // an update of it failed half way: the next one must set everything
 	Properties  map[string]any

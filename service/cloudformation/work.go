@@ -26,13 +26,12 @@ type resourceType struct {
 	// Attributes are what Fn::GetAtt may ask for: what Create leaves in work.Attributes, or a property.
 	Attributes []string
 
-	// Unnamed makes the name of a resource whose author gave none: at most so many characters; 0 when the
-	// service makes its own ids, which Find must be able to find then.
+	// NameLength bounds the name that a resource gets whose author gave none; 0 when the service makes ids
+	// of its own, which Find must be able to find then.
 	NameLength int
 	NameLower  bool
 
-	// ID is the physical id when it is known before the resource is made; nil when it is the name, for
-	// types that have one, or when Create learns it.
+	// ID is the physical id where it is known before the resource is made and is not just its name.
 	ID func(w *work) string
 
 	// Before looks around before the resource is made: it fails when something else has the name, and
@@ -358,4 +357,71 @@ func (w *work) retag(tag, untag string, resource map[string]any, tagsMember, key
 // notThere is the error of a Before or Find that read a list and found nothing of the name.
 func notThere(name string) error {
 	return &cloud.Fault{Code: "NotFoundException", Message: name + " does not exist", Status: 404}
+}
+
+// listing makes a Before and a Find for a type whose ids the service makes. Before notes which things
+// that look alike exist already; Find takes the first that came since and is nobody else's.
+func listing(operation string, in func(w *work) map[string]any, itemsKey, idKey string, match func(w *work, item any) bool) (before, find func(*work) error) {
+	ids := func(w *work) ([]any, error) {
+		var out []any
+		request := in(w)
+		for {
+			page, err := w.call(operation, request)
+			if err != nil {
+				return nil, err
+			}
+			for _, item := range items(page, itemsKey) {
+				if match(w, item) {
+					out = append(out, str(item, idKey))
+				}
+			}
+			switch {
+			case str(page, "position") != "":
+				request["position"] = str(page, "position")
+			case str(page, "NextToken") != "":
+				request["NextToken"] = str(page, "NextToken")
+			case str(page, "NextMarker") != "":
+				request["Marker"] = str(page, "NextMarker")
+			default:
+				return out, nil
+			}
+		}
+	}
+	before = func(w *work) error {
+		known, err := ids(w)
+		w.Notes["known"] = known
+		return err
+	}
+	find = func(w *work) error {
+		found, err := ids(w)
+		if err != nil {
+			return gone(err)
+		}
+		known, _ := w.Notes["known"].([]any)
+		for _, id := range found {
+			if !slices.Contains(known, id) && !w.Claimed(id.(string)) {
+				w.ID = id.(string)
+				return nil
+			}
+		}
+		return nil
+	}
+	return before, find
+}
+
+// settings builds the input of an update: the properties that changed, and for those that are gone the
+// value that the service gives when nothing is said.
+func (w *work) settings(defaults map[string]any, properties ...string) map[string]any {
+	out := map[string]any{}
+	for _, p := range properties {
+		if !w.changed(p) {
+			continue
+		}
+		if _, given := w.Props[p]; given {
+			maps.Copy(out, w.in(p))
+		} else if d, ok := defaults[p]; ok {
+			out[memberName(p, w.Type.Lower)] = d
+		}
+	}
+	return out
 }

@@ -1,0 +1,196 @@
+package cloudformation
+
+import "maps"
+
+func apiGatewayV2Types() []*resourceType {
+	return []*resourceType{httpAPI(), httpStage(), httpIntegration(), httpRoute(), httpDeployment()}
+}
+
+// ofAPI is the input that names an HTTP API.
+func ofAPI(w *work) map[string]any { return w.in("ApiId") }
+
+// member makes the functions of a type whose things belong to an API and have ids of their own.
+func httpMember(t *resourceType, noun, idMember string, match func(w *work, item any) bool, defaults map[string]any, properties ...string) *resourceType {
+	t.Service = "apigatewayv2"
+	t.Before, t.Find = listing("Get"+noun+"s", func(w *work) map[string]any {
+		in := ofAPI(w)
+		in["MaxResults"] = "500"
+		return in
+	}, "Items", idMember, match)
+	t.Create = func(w *work) error {
+		if w.ID != "" { // found: an earlier attempt got so far
+			w.Attributes[idMember] = w.ID
+			return nil
+		}
+		in := ofAPI(w)
+		maps.Copy(in, w.in(properties...))
+		out, err := w.call("Create"+noun, in)
+		if err != nil {
+			return err
+		}
+		w.ID = str(out, idMember)
+		w.Attributes[idMember] = w.ID
+		return nil
+	}
+	t.Update = func(w *work) error {
+		in := w.settings(defaults, properties...)
+		maps.Copy(in, ofAPI(w))
+		in[idMember] = w.ID
+		_, err := w.call("Update"+noun, in)
+		return err
+	}
+	t.Delete = func(w *work) error {
+		in := ofAPI(w)
+		in[idMember] = w.ID
+		_, err := w.call("Delete"+noun, in)
+		return err
+	}
+	return t
+}
+
+func httpAPI() *resourceType {
+	settings := []string{"Name", "Description", "DisableExecuteApiEndpoint", "RouteSelectionExpression", "Version",
+		"CorsConfiguration", "ApiKeySelectionExpression", "DisableSchemaValidation", "IpAddressType"}
+	before, find := listing("GetApis", func(w *work) map[string]any { return map[string]any{"MaxResults": "500"} }, "Items", "ApiId",
+		func(w *work, item any) bool { return str(item, "Name") == w.text("Name") })
+	return &resourceType{
+		Name: "AWS::ApiGatewayV2::Api", Service: "apigatewayv2",
+		Schema: `Name ProtocolType@new Description DisableExecuteApiEndpoint:bool RouteSelectionExpression Version Target RouteKey
+			CredentialsArn ApiKeySelectionExpression DisableSchemaValidation:bool FailOnWarnings:bool IpAddressType Body:json BodyS3Location:json BasePath
+			CorsConfiguration:{AllowCredentials:bool AllowHeaders:[string] AllowMethods:[string] AllowOrigins:[string] ExposeHeaders:[string] MaxAge:int}
+			Tags:map`,
+		Attributes: []string{"ApiEndpoint", "ApiId"},
+		Before:     before,
+		Find:       find,
+		Create: func(w *work) error {
+			for _, p := range []string{"Body", "BodyS3Location", "BasePath", "FailOnWarnings"} {
+				if w.Props[p] != nil {
+					return notImplemented(p + " of AWS::ApiGatewayV2::Api")
+				}
+			}
+			if w.ID == "" {
+				in := w.in(append(settings, "ProtocolType", "Target", "RouteKey", "CredentialsArn", "Tags")...)
+				out, err := w.call("CreateApi", in)
+				if err != nil {
+					return err
+				}
+				w.ID = str(out, "ApiId")
+			}
+			out, err := w.call("GetApi", map[string]any{"ApiId": w.ID})
+			w.Attributes["ApiId"], w.Attributes["ApiEndpoint"] = w.ID, str(out, "ApiEndpoint")
+			return err
+		},
+		Update: func(w *work) error {
+			for _, p := range []string{"Body", "BodyS3Location", "Target", "RouteKey", "CredentialsArn"} {
+				if w.changed(p) && w.Old != nil {
+					return notImplemented("Update of " + p + " of AWS::ApiGatewayV2::Api")
+				}
+			}
+			in := w.settings(map[string]any{"Description": "", "Version": "", "DisableExecuteApiEndpoint": false}, settings...)
+			if w.Old["CorsConfiguration"] != nil && w.Props["CorsConfiguration"] == nil {
+				if _, err := w.call("DeleteCorsConfiguration", map[string]any{"ApiId": w.ID}); gone(err) != nil {
+					return err
+				}
+			}
+			if len(in) > 0 {
+				in["ApiId"] = w.ID
+				if _, err := w.call("UpdateApi", in); err != nil {
+					return err
+				}
+			}
+			return w.retag("TagResource", "UntagResource", map[string]any{"ResourceArn": "arn:aws:apigateway:" + w.Region + "::/apis/" + w.ID}, "Tags", "TagKeys")
+		},
+		Delete: func(w *work) error {
+			_, err := w.call("DeleteApi", map[string]any{"ApiId": w.ID})
+			return err
+		},
+	}
+}
+
+func httpStage() *resourceType {
+	settings := []string{"AutoDeploy", "Description", "DeploymentId", "DefaultRouteSettings", "RouteSettings", "StageVariables",
+		"AccessLogSettings", "ClientCertificateId"}
+	name := func(w *work) map[string]any { return w.in("ApiId", "StageName") }
+	const route = `{DataTraceEnabled:bool DetailedMetricsEnabled:bool LoggingLevel ThrottlingBurstLimit:int ThrottlingRateLimit:num}`
+	return &resourceType{
+		Name: "AWS::ApiGatewayV2::Stage", Service: "apigatewayv2",
+		Schema: `ApiId!@new StageName!@new AutoDeploy:bool Description DeploymentId ClientCertificateId StageVariables:map
+			DefaultRouteSettings:` + route + ` RouteSettings:map(` + route + `) AccessLogSettings:{DestinationArn Format} AccessPolicyId Tags:map`,
+		ID: func(w *work) string { return w.text("StageName") },
+		Create: func(w *work) error {
+			in := w.in(append(settings, "Tags")...)
+			maps.Copy(in, name(w))
+			if _, err := w.make("CreateStage", in); err != nil {
+				return err
+			}
+			w.ID = w.text("StageName")
+			return nil
+		},
+		Update: func(w *work) error {
+			in := w.settings(map[string]any{"Description": "", "StageVariables": map[string]any{}, "DefaultRouteSettings": map[string]any{},
+				"RouteSettings": map[string]any{}, "AutoDeploy": false, "AccessLogSettings": map[string]any{}}, settings...)
+			if len(in) > 0 {
+				maps.Copy(in, name(w))
+				if _, err := w.call("UpdateStage", in); err != nil {
+					return err
+				}
+			}
+			return w.retag("TagResource", "UntagResource", map[string]any{"ResourceArn": "arn:aws:apigateway:" + w.Region + "::/apis/" +
+				w.text("ApiId") + "/stages/" + w.ID}, "Tags", "TagKeys")
+		},
+		Delete: func(w *work) error {
+			_, err := w.call("DeleteStage", name(w))
+			return err
+		},
+	}
+}
+
+func httpIntegration() *resourceType {
+	return httpMember(&resourceType{
+		Name: "AWS::ApiGatewayV2::Integration",
+		Schema: `ApiId!@new IntegrationType! IntegrationUri IntegrationMethod IntegrationSubtype PayloadFormatVersion TimeoutInMillis:int
+			ConnectionId ConnectionType ContentHandlingStrategy CredentialsArn Description PassthroughBehavior RequestParameters:map
+			RequestTemplates:map ResponseParameters:json TemplateSelectionExpression TlsConfig:{ServerNameToVerify}`,
+		Attributes: []string{"IntegrationId"},
+	}, "Integration", "IntegrationId", func(w *work, item any) bool {
+		return str(item, "IntegrationType") == w.text("IntegrationType") && str(item, "IntegrationUri") == w.text("IntegrationUri")
+	}, map[string]any{"Description": "", "CredentialsArn": ""},
+		"IntegrationType", "IntegrationUri", "IntegrationMethod", "IntegrationSubtype", "PayloadFormatVersion", "TimeoutInMillis", "ConnectionId",
+		"ConnectionType", "ContentHandlingStrategy", "CredentialsArn", "Description", "PassthroughBehavior", "RequestParameters", "RequestTemplates",
+		"ResponseParameters", "TemplateSelectionExpression", "TlsConfig")
+}
+
+func httpRoute() *resourceType {
+	return httpMember(&resourceType{
+		Name: "AWS::ApiGatewayV2::Route",
+		Schema: `ApiId!@new RouteKey! Target AuthorizationType AuthorizerId AuthorizationScopes:[string] ApiKeyRequired:bool OperationName
+			ModelSelectionExpression RequestModels:map RequestParameters:map({Required!:bool}) RouteResponseSelectionExpression`,
+		Attributes: []string{"RouteId"},
+	}, "Route", "RouteId", func(w *work, item any) bool { return str(item, "RouteKey") == w.text("RouteKey") },
+		map[string]any{"AuthorizationType": "NONE", "OperationName": "", "ApiKeyRequired": false, "AuthorizationScopes": []any{}},
+		"RouteKey", "Target", "AuthorizationType", "AuthorizerId", "AuthorizationScopes", "ApiKeyRequired", "OperationName",
+		"ModelSelectionExpression", "RequestModels", "RequestParameters", "RouteResponseSelectionExpression")
+}
+
+func httpDeployment() *resourceType {
+	t := httpMember(&resourceType{
+		Name:       "AWS::ApiGatewayV2::Deployment",
+		Schema:     `ApiId!@new Description StageName@new`,
+		Attributes: []string{"DeploymentId"},
+	}, "Deployment", "DeploymentId", func(w *work, item any) bool { return str(item, "Description") == w.text("Description") },
+		map[string]any{"Description": ""}, "Description")
+	create := t.Create
+	t.Create = func(w *work) error {
+		if err := create(w); err != nil {
+			return err
+		}
+		if w.text("StageName") == "" {
+			return nil
+		}
+		in := w.in("ApiId", "StageName")
+		in["DeploymentId"] = w.ID
+		_, err := w.call("UpdateStage", in)
+		return err
+	}
+	return t
+}
