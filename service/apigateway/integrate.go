@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -250,7 +249,7 @@ func (x *call) override(out *apievent.Response) {
 	if !ok {
 		return
 	}
-	if n, err := strconv.Atoi(plain(o.Get("status"))); err == nil && n >= 200 && n <= http.StatusNetworkAuthenticationRequired+88 {
+	if n, err := strconv.Atoi(plain(o.Get("status"))); err == nil && n >= 200 && n <= 599 {
 		out.Status = n
 	}
 	header, ok := o.Get("header").(*vtl.Map)

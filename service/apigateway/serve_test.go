@@ -67,7 +67,7 @@ func TestRefusals(t *testing.T) {
 	b.get(*api, "/gone/", 403, `{"message":"Forbidden"}`)
 	b.get(*api, "/", 403, `{"message":"Forbidden"}`)
 	b.get("nosuchapi0", "/dev", 403, `{"message":"Forbidden"}`)
-	if r, body := b.send("POST", *api, "/dev", ""); r.StatusCode != 403 || body != `{"message":"Missing Authentication Token"}` || r.Header.Get("x-amzn-ErrorType") != "" && r.Header["x-amzn-ErrorType"][0] != "MissingAuthenticationTokenException" {
+	if r, body := b.send("POST", *api, "/dev", ""); r.StatusCode != 403 || body != `{"message":"Missing Authentication Token"}` || errorType(r) != "MissingAuthenticationTokenException" {
 		t.Errorf("POST = %d %s %v", r.StatusCode, body, r.Header)
 	}
 	b.fn.result = `{"statusCode":"bad"}`
@@ -323,4 +323,14 @@ func TestThrottle(t *testing.T) {
 	b.c.Now = b.c.Now.Add(1e9)
 	b.get(*api, "/dev", 200, "ok")
 	b.get(*api, "/dev", 429, `{"message":"Too Many Requests"}`)
+}
+
+// errorType reads a header that is sent as AWS spells it.
+func errorType(r *http.Response) string {
+	for name, values := range r.Header {
+		if strings.EqualFold(name, "X-Amzn-Errortype") {
+			return values[0]
+		}
+	}
+	return ""
 }
