@@ -78,7 +78,7 @@ func (d *decoder) list(s plan.Slot, p params) error {
 
 // entries reads Name.entry.N.key and Name.entry.N.value, or Name.N.key of a flattened map.
 func (d *decoder) entries(s plan.Slot, p params) error {
-	w := s.MakeMap()
+	w := s.MakeMap(0)
 	m := s.Member()
 	items := p.numbered()
 	if !m.Flat {

@@ -164,7 +164,7 @@ func (d *decoder) list(s plan.Slot, in []any, path string) error {
 }
 
 func (d *decoder) entries(s plan.Slot, in map[string]any, path string) error {
-	w := s.MakeMap()
+	w := s.MakeMap(len(in))
 	for _, k := range sortedKeys(in) {
 		at := join(path, k)
 		if v := in[k]; v != nil {

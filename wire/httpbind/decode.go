@@ -108,7 +108,7 @@ func (d *decoder) queryMap(s plan.Slot, m *plan.Member) error {
 	if len(d.r.Query) == 0 {
 		return nil
 	}
-	w := s.Make(m, &d.arena).MakeMap()
+	w := s.Make(m, &d.arena).MakeMap(0)
 	for k, values := range d.r.Query {
 		v := w.Value(&d.arena)
 		if v.Type().Kind == plan.List {
@@ -220,7 +220,7 @@ func (d *decoder) prefixHeaders(s plan.Slot, m *plan.Member) {
 			continue
 		}
 		if w == nil {
-			w = s.Make(m, &d.arena).MakeMap()
+			w = s.Make(m, &d.arena).MakeMap(0)
 		}
 		w.Value(&d.arena).SetString(strings.Join(values, ","))
 		w.Put(strings.ToLower(name[len(prefix):]))

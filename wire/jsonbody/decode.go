@@ -137,7 +137,7 @@ func (d *decoder) entries(s plan.Slot) {
 	if !d.expect('{', s) {
 		return
 	}
-	w := s.MakeMap()
+	w := s.MakeMap(d.Ahead())
 	for d.Open('{'); d.More('}'); {
 		key := d.arena.String(d.Key())
 		if !d.Null() {

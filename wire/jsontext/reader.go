@@ -98,6 +98,39 @@ func (r *Reader) More(end byte) bool {
 	return true
 }
 
+// Ahead guesses how many values the array or object holds that comes next, by a look at the text that
+// follows, which it does not check. The guess may be low where the text is long, and is never high.
+func (r *Reader) Ahead() int {
+	const farthest = 2048
+	r.Peek()
+	n, depth := 0, 0
+	b := r.buf[r.pos:min(len(r.buf), r.pos+farthest)]
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 1 && n == 0 {
+				n = 1
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return n
+			}
+		case ',':
+			if depth == 1 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Key reads a name and its colon. The bytes are valid until the next string is read.
 func (r *Reader) Key() []byte {
 	k := r.String()

@@ -65,15 +65,15 @@ type MapWriter struct {
 	s    string
 }
 
-// MakeMap makes a Map empty, but given, and returns what fills it.
-func (s Slot) MakeMap() *MapWriter {
+// MakeMap makes a Map empty, but given, and returns what fills it. There is room for size entries.
+func (s Slot) MakeMap(size int) *MapWriter {
 	w := &MapWriter{slot: s}
 	if _, ok := s.text(); ok {
-		w.text = map[string]string{}
+		w.text = make(map[string]string, size)
 		*(*map[string]string)(s.p) = w.text
 		return w
 	}
-	w.m = reflect.MakeMap(s.m.Type.Go)
+	w.m = reflect.MakeMapWithSize(s.m.Type.Go, size)
 	reflect.NewAt(s.m.Type.Go, s.p).Elem().Set(w.m)
 	w.held = reflect.New(s.m.Type.Go.Elem()).Elem()
 	w.key = reflect.New(reflect.TypeFor[string]()).Elem()

@@ -110,7 +110,7 @@ func TestSlotMapsAndLists(t *testing.T) {
 		c := l.Append(&a)
 		c.Make(c.Type().Member("name"), &a).SetString(name)
 	}
-	w := s.Make(s.Type().Member("ByName"), &a).MakeMap()
+	w := s.Make(s.Type().Member("ByName"), &a).MakeMap(0)
 	for _, name := range []string{"y", "x"} {
 		c := w.Value(&a)
 		c.Make(c.Type().Member("name"), &a).SetString(name)

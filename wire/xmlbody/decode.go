@@ -214,7 +214,7 @@ func (d *decoder) list(s plan.Slot) error {
 }
 
 func (d *decoder) entries(s plan.Slot) error {
-	w := s.MakeMap()
+	w := s.MakeMap(0)
 	return d.children(func(xml.StartElement) error { return d.entry(s.Member(), w) })
 }
 
@@ -257,7 +257,7 @@ func newFlattened(s plan.Slot, m *plan.Member, a *plan.Arena) *flattened {
 	s.Clear(m)
 	f := &flattened{slot: s.Make(m, a)}
 	if m.Type.Kind == plan.Map {
-		f.w = f.slot.MakeMap()
+		f.w = f.slot.MakeMap(0)
 	} else {
 		f.slot.MakeList()
 	}
