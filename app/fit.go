@@ -77,18 +77,14 @@ type functionLogs struct{ logs *logs.Service }
 
 // PutLogs implements invoke.LogSink.
 func (f *functionLogs) PutLogs(ctx context.Context, batches []invoke.LogBatch) error {
-	now := time.Now().UTC()
-	for _, b := range batches {
-		events := make([]logs.Event, len(b.Events))
-		for i, e := range b.Events {
-			events[i] = logs.Event{Time: e.Time, Message: e.Message}
-		}
-		c := cloud.Caller{Account: b.Account, Region: b.Region, Now: now}
-		if err := f.logs.Append(ctx, c, b.Group, b.Stream, events); err != nil {
-			return err
+	all := make([]logs.Batch, len(batches))
+	for i, b := range batches {
+		all[i] = logs.Batch{Account: b.Account, Region: b.Region, Group: b.Group, Stream: b.Stream}
+		for _, e := range b.Events {
+			all[i].Events = append(all[i].Events, logs.Event{Time: e.Time, Message: e.Message})
 		}
 	}
-	return nil
+	return f.logs.Append(ctx, time.Now().UTC(), all...)
 }
 
 // codeObjects reads code packages out of S3.

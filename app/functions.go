@@ -7,6 +7,7 @@ import (
 	"lambent/invoke/runtimeapi"
 	"lambent/runtimes"
 	"lambent/runtimes/nodejs"
+	"lambent/runtimes/provided"
 	"lambent/runtimes/python"
 	"lambent/sandbox"
 	"lambent/sandbox/driver"
@@ -16,7 +17,7 @@ import (
 // languages are the runtimes in the binary.
 func languages() *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
-	return runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)))
+	return runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), provided.Runtime{})
 }
 
 // innerEndpoint is where a function finds the cloud on its own loopback.

@@ -213,6 +213,10 @@ func (p *Pool) Acquire(ctx context.Context, plan Plan) (*Sandbox, error) {
 }
 
 // takeWarm takes the sandbox of this key that was used last, or returns nil.
+// AcquireWarm returns an idle sandbox of plan.Key, or nil at once. Of the plan only Key and Spec.Limits are looked at, so a
+// caller who remembers them need not make a whole plan for each call.
+func (p *Pool) AcquireWarm(plan Plan) *Sandbox { return p.takeWarm(plan) }
+
 func (p *Pool) takeWarm(plan Plan) *Sandbox {
 	for {
 		p.mu.Lock()

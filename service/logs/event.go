@@ -36,25 +36,43 @@ type Event struct {
 	Message string
 }
 
-// Append writes events to a stream and makes group and stream where they are missing, as AWS does for the
-// logs of a function. The events are durable when it returns.
-func (s *Service) Append(ctx context.Context, c cloud.Caller, group, stream string, events []Event) error {
+// A Batch is events for one stream, in order of time.
+type Batch struct {
+	Account, Region string
+	Group, Stream   string
+	Events          []Event
+}
+
+// Append writes batches in one transaction and makes groups and streams where they are missing, as AWS does for
+// the logs of functions. The events are durable when it returns. Together they stay below the store's limit of a
+// transaction, 8 MiB.
+func (s *Service) Append(ctx context.Context, now time.Time, batches ...Batch) error {
 	return s.kv.Update(ctx, func(tx *kv.Tx) error {
-		found, err := kv.GetRow(ctx, tx, groupKey(c, group), &groupRow{})
-		if err != nil {
-			return err
-		}
-		if !found {
-			if err := kv.PutRow(tx, groupKey(c, group), groupRow{Name: group, CreatedMs: c.Now.UnixMilli(), Class: "STANDARD"}); err != nil {
+		for _, b := range batches {
+			if err := b.append(ctx, tx, now); err != nil {
 				return err
 			}
 		}
-		st := newStream(c, stream)
-		if _, err := kv.GetRow(ctx, tx, streamKey(c, group, stream), &st); err != nil {
+		return nil
+	})
+}
+
+func (b *Batch) append(ctx context.Context, tx *kv.Tx, now time.Time) error {
+	c := cloud.Caller{Account: b.Account, Region: b.Region, Now: now}
+	found, err := kv.GetRow(ctx, tx, groupKey(c, b.Group), &groupRow{})
+	if err != nil {
+		return err
+	}
+	if !found {
+		if err := kv.PutRow(tx, groupKey(c, b.Group), groupRow{Name: b.Group, CreatedMs: now.UnixMilli(), Class: "STANDARD"}); err != nil {
 			return err
 		}
-		return writeEvents(tx, c, group, st, events)
-	})
+	}
+	st := newStream(c, b.Stream)
+	if _, err := kv.GetRow(ctx, tx, streamKey(c, b.Group, b.Stream), &st); err != nil {
+		return err
+	}
+	return writeEvents(tx, c, b.Group, st, b.Events)
 }
 
 // writeEvents stores events, which are in order of time, and the stream's row that counts them.

@@ -96,7 +96,7 @@ func TestGetLogEventsPagesBothWays(t *testing.T) {
 	for i := range 25 {
 		events = append(events, Event{at.Add(time.Duration(i/2) * time.Millisecond), fmt.Sprint("line ", i)})
 	}
-	if err := s.Append(ctx, c, "/aws/lambda/f", "s", events); err != nil {
+	if err := s.Append(ctx, c.Now, Batch{c.Account, c.Region, "/aws/lambda/f", "s", events}); err != nil {
 		t.Fatal(err)
 	}
 	in := &GetLogEventsInput{LogGroupName: new("/aws/lambda/f"), LogStreamName: new("s"), Limit: new(int32(10)), StartFromHead: new(true)}
@@ -136,7 +136,7 @@ func TestFilterMergesStreams(t *testing.T) {
 			level = "ERROR"
 		}
 		e := Event{at.Add(time.Duration(i) * time.Second), fmt.Sprintf("%s %02d", level, i)}
-		if err := s.Append(ctx, c, "g", fmt.Sprint("s", i%4), []Event{e}); err != nil {
+		if err := s.Append(ctx, c.Now, Batch{c.Account, c.Region, "g", fmt.Sprint("s", i%4), []Event{e}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -205,7 +205,7 @@ func TestPutLogEventsRules(t *testing.T) {
 func TestRetentionHidesAndRemoves(t *testing.T) {
 	s, c := newService(t)
 	ctx := context.Background()
-	if err := s.Append(ctx, c, "g", "s", []Event{{at.Add(-72 * time.Hour), "old"}, {at, "new"}}); err != nil {
+	if err := s.Append(ctx, c.Now, Batch{c.Account, c.Region, "g", "s", []Event{{at.Add(-72 * time.Hour), "old"}, {at, "new"}}}); err != nil {
 		t.Fatal(err)
 	}
 	must[*PutRetentionPolicyOutput](t)(s.putRetentionPolicy(ctx, c, &PutRetentionPolicyInput{LogGroupName: new("g"), RetentionInDays: new(int32(1))}))
