@@ -50,7 +50,7 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
 	return invoke.New(invoke.Config{
-		Pool: pool, Runtimes: languages(), Code: code, Credentials: credentials,
+		Pool: pool, Runtimes: languages(), Code: code, Credentials: credentials, Logs: records,
 		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
 		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
 	}), nil

@@ -49,6 +49,10 @@ type Config struct {
 	Env   map[string]string // for every function: where the cloud itself is, what to trust
 	Ports []driver.Port     // what every function finds on its own loopback
 
+	// Logs, when given, has what an asynchronous event logged before the event is taken off its queue, so that a
+	// crash never leaves an event that ran without a trace.
+	Logs *Logs
+
 	InitLimit time.Duration // for loading a function before its first event; default 10 s
 }
 

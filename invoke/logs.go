@@ -45,9 +45,10 @@ type Logs struct {
 	sink LogSink
 	wake chan struct{}
 
-	mu    sync.Mutex
-	dirty []*logStream
-	bytes int
+	mu      sync.Mutex
+	dirty   []*logStream
+	bytes   int
+	waiters []chan struct{} // of Sync
 }
 
 // NewLogs returns the way to sink. Nothing reaches it until Run runs.
@@ -84,6 +85,22 @@ func (l *Logs) add(s *logStream, events ...LogEvent) {
 	}
 }
 
+// Sync returns when the records that came before it are with the sink, or ctx ends.
+func (l *Logs) Sync(ctx context.Context) {
+	done := make(chan struct{})
+	l.mu.Lock()
+	l.waiters = append(l.waiters, done)
+	l.mu.Unlock()
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
 // Run writes to the sink until ctx ends, then writes what is left.
 func (l *Logs) Run(ctx context.Context) error {
 	for {
@@ -106,12 +123,19 @@ func (l *Logs) Run(ctx context.Context) error {
 }
 
 func (l *Logs) flush(ctx context.Context) {
+	l.mu.Lock()
+	waiters := l.waiters
+	l.waiters = nil
+	l.mu.Unlock()
 	for {
 		batches := l.take()
 		if len(batches) == 0 {
-			return
+			break
 		}
 		l.put(ctx, batches)
+	}
+	for _, w := range waiters {
+		close(w)
 	}
 }
 

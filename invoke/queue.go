@@ -330,6 +330,9 @@ func (q *Queue) run(ctx context.Context, e claimed) verdict {
 	}
 	res, err := q.invoker.Call(ctx, t.Function, &Request{Payload: e.payload, ClientContext: e.ClientContext,
 		RequestID: e.ID, TraceID: e.TraceID, ARN: e.ARN})
+	if l := q.invoker.config.Logs; l != nil && err == nil {
+		l.Sync(ctx)
+	}
 	switch {
 	case err != nil:
 		return e.setback(err)
