@@ -2,8 +2,9 @@ package cloudformation
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -41,20 +42,18 @@ func (s *Service) fetch(ctx context.Context, c cloud.Caller, location, parameter
 	}
 	c.Via = principal
 	in := map[string]any{"Bucket": bucket, "Key": key}
-	head, err := s.call.Call(ctx, c, "s3", "HeadObject", in)
-	if err != nil {
-		return nil, objectFault(err)
-	}
-	if n := str(head, "ContentLength"); len(n) > 7 {
-		return nil, invalid("Template may not exceed %d bytes in size.", most)
-	}
 	out, err := s.call.Call(ctx, c, "s3", "GetObject", in)
 	if err != nil {
 		return nil, objectFault(err)
 	}
-	text, err := base64.StdEncoding.DecodeString(str(out, "Body"))
+	body, ok := out["Body"].(io.ReadCloser)
+	if !ok {
+		return nil, fmt.Errorf("read %s: the reply has no body", location)
+	}
+	defer body.Close()
+	text, err := io.ReadAll(io.LimitReader(body, int64(most)+1))
 	if err != nil {
-		return nil, invalid("S3 error: the object cannot be read")
+		return nil, fmt.Errorf("read %s: %w", location, err)
 	}
 	if len(text) > most {
 		return nil, invalid("Template may not exceed %d bytes in size.", most)
