@@ -55,6 +55,16 @@ func TestRaw(t *testing.T) {
 	}
 }
 
+func TestAhead(t *testing.T) {
+	for text, want := range map[string]int{
+		`{}`: 0, `{"a":1}`: 1, `{"a":[1,2,3],"b,c\\\"{":{"x":1,"y":2},"d":"}"} , 5`: 3, ` {"a":1`: 1, `{"a`: 1, ``: 0, `{"\`: 1,
+	} {
+		if got := jsontext.NewReader([]byte(text)).Ahead(); got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
+		}
+	}
+}
+
 func TestAppend(t *testing.T) {
 	for _, s := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "ä😀\u2028", "a\xffb\xc3", "<&>"} {
 		got := jsontext.AppendString(nil, s)
@@ -84,6 +94,7 @@ func FuzzValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		original := bytes.Clone(text)
 		r := jsontext.NewReader(text)
+		r.Ahead()
 		got := r.Value()
 		r.End()
 		if !bytes.Equal(text, original) {

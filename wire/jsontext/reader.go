@@ -99,7 +99,7 @@ func (r *Reader) More(end byte) bool {
 }
 
 // Ahead guesses how many values the array or object holds that comes next, by a look at the text that
-// follows, which it does not check. The guess may be low where the text is long, and is never high.
+// follows, which it does not check. For long texts the guess is low.
 func (r *Reader) Ahead() int {
 	const farthest = 2048
 	r.Peek()

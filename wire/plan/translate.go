@@ -92,9 +92,7 @@ func (t *translator) put(n int, s string) {
 // possessive drops the plus that makes a quantifier possessive: for a match of the whole value it
 // rarely matters, and Go has no backtracking that it could save.
 func (t *translator) possessive() {
-	if strings.HasPrefix(t.src, "+") {
-		t.src = t.src[1:]
-	}
+	t.src = strings.TrimPrefix(t.src, "+")
 }
 
 var repeatForm = regexp.MustCompile(`^\{(\d+)(,(\d*))?\}`)
