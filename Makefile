@@ -24,6 +24,7 @@ lint: ## format, vet, generated files, layers
 	@echo "== format, vet, generated files, layers"
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run ./tool/apigen
 	@git diff --exit-code --stat -- 'service/*/api_gen.go' || { echo "api_gen.go files are stale: commit what tool/apigen wrote"; exit 1; }
 	$(GO) test ./internal/layers

@@ -26,7 +26,6 @@ func (d dataFolder) store() string     { return filepath.Join(d.path, "store") }
 func (d dataFolder) blobs() string     { return filepath.Join(d.path, "blobs") }
 func (d dataFolder) ca() string        { return filepath.Join(d.path, "ca") }
 func (d dataFolder) code() string      { return filepath.Join(d.path, "cache", "code") }
-func (d dataFolder) runtimes() string  { return filepath.Join(d.path, "cache", "runtimes") }
 func (d dataFolder) sandboxes() string { return filepath.Join(d.path, "cache", "sandboxes") }
 
 // openData makes the folder where it is missing and sees that it can be written.

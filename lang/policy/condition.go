@@ -16,15 +16,15 @@ var operators = map[string]struct {
 	"StringNotEqualsIgnoreCase": {strings.EqualFold, true},
 	"StringLike":                {Match, false},
 	"StringNotLike":             {Match, true},
-	"ArnEquals":                 {matchARN, false},
-	"ArnNotEquals":              {matchARN, true},
-	"ArnLike":                   {matchARN, false},
-	"ArnNotLike":                {matchARN, true},
+	"ArnEquals":                 {MatchARN, false},
+	"ArnNotEquals":              {MatchARN, true},
+	"ArnLike":                   {MatchARN, false},
+	"ArnNotLike":                {MatchARN, true},
 	"Bool":                      {strings.EqualFold, false},
 }
 
-// matchARN compares part by part, so that a star does not reach over a colon of the first five parts.
-func matchARN(pattern, arn string) bool {
+// MatchARN reports whether arn has the form of pattern. It compares part by part, so that a star does not reach over a colon of the first five parts.
+func MatchARN(pattern, arn string) bool {
 	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
 	if len(p) != 6 || len(a) != 6 {
 		return false

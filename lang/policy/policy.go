@@ -9,7 +9,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -58,10 +57,15 @@ type Condition struct {
 	Values        []string
 }
 
+// malformed says what is wrong with a document, in AWS's words.
+type malformed string
+
+func (m malformed) Error() string { return string(m) }
+
 // Parse reads a document. Its errors say what is wrong in words that AWS's own messages use.
 func Parse(document string, kind Kind) (*Policy, error) {
 	if len(document) > MaxSize {
-		return nil, errors.New("Policy document is too large.")
+		return nil, malformed("Policy document is too large.")
 	}
 	var raw struct {
 		Version   *string
@@ -74,7 +78,7 @@ func Parse(document string, kind Kind) (*Policy, error) {
 		return nil, syntaxError(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("Syntax errors in policy.")
+		return nil, malformed("Syntax errors in policy.")
 	}
 	p := &Policy{Version: "2008-10-17"}
 	if raw.Version != nil {
@@ -84,7 +88,7 @@ func Parse(document string, kind Kind) (*Policy, error) {
 		p.ID = *raw.ID
 	}
 	if p.Version != "2008-10-17" && p.Version != "2012-10-17" {
-		return nil, errors.New("The policy must contain a valid version string")
+		return nil, malformed("The policy must contain a valid version string")
 	}
 	statements, err := oneOrMore(raw.Statement)
 	if err != nil {
@@ -97,7 +101,7 @@ func Parse(document string, kind Kind) (*Policy, error) {
 			return nil, err
 		}
 		if st.Sid != "" && sids[st.Sid] {
-			return nil, fmt.Errorf("Statement IDs (SID) in a single policy must be unique.")
+			return nil, malformed("Statement IDs (SID) in a single policy must be unique.")
 		}
 		sids[st.Sid] = true
 		p.Statements = append(p.Statements, st)
@@ -108,16 +112,16 @@ func Parse(document string, kind Kind) (*Policy, error) {
 // syntaxError words what encoding/json found as AWS does.
 func syntaxError(err error) error {
 	if strings.HasPrefix(err.Error(), "json: unknown field") {
-		return errors.New("Syntax errors in policy.")
+		return malformed("Syntax errors in policy.")
 	}
-	return errors.New("This policy contains invalid Json")
+	return malformed("This policy contains invalid Json")
 }
 
 // oneOrMore takes an array, or a single value for an array of one.
 func oneOrMore(raw json.RawMessage) ([]json.RawMessage, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
-		return nil, errors.New("Syntax errors in policy.")
+		return nil, malformed("Syntax errors in policy.")
 	}
 	if raw[0] != '[' {
 		return []json.RawMessage{raw}, nil
@@ -140,13 +144,13 @@ func parseStatement(b json.RawMessage, kind Kind) (st Statement, err error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&raw); err != nil {
-		return st, errors.New("Syntax errors in policy.")
+		return st, malformed("Syntax errors in policy.")
 	}
 	if raw.Sid != nil {
 		st.Sid = *raw.Sid
 	}
 	if raw.Effect == nil || *raw.Effect != "Allow" && *raw.Effect != "Deny" {
-		return st, errors.New("Syntax errors in policy.")
+		return st, malformed("Syntax errors in policy.")
 	}
 	st.Deny = *raw.Effect == "Deny"
 	if st.Actions, st.NotAction, err = eitherList(raw.Action, raw.NotAction, "Policy statement must contain actions."); err != nil {
@@ -157,7 +161,7 @@ func parseStatement(b json.RawMessage, kind Kind) (st Statement, err error) {
 	}
 	if kind == Trust {
 		if raw.Resource != nil || raw.NotResource != nil {
-			return st, errors.New("Has prohibited field Resource")
+			return st, malformed("Has prohibited field Resource")
 		}
 	} else if st.Resources, st.NotResource, err = eitherList(raw.Resource, raw.NotResource, "Policy statement must contain resources."); err != nil {
 		return st, err
@@ -173,17 +177,17 @@ func parseStatement(b json.RawMessage, kind Kind) (st Statement, err error) {
 // eitherList reads an element that has a negated form; exactly one of the two is there.
 func eitherList(plain, negated json.RawMessage, missing string) (list []string, not bool, err error) {
 	if plain != nil && negated != nil {
-		return nil, false, errors.New("Syntax errors in policy.")
+		return nil, false, malformed("Syntax errors in policy.")
 	}
 	if plain == nil && negated == nil {
-		return nil, false, errors.New(missing)
+		return nil, false, malformed(missing)
 	}
 	if plain == nil {
 		plain, not = negated, true
 	}
 	list, err = stringList(plain)
 	if err == nil && len(list) == 0 {
-		err = errors.New(missing)
+		err = malformed(missing)
 	}
 	return list, not, err
 }
@@ -196,7 +200,7 @@ func stringList(raw json.RawMessage) ([]string, error) {
 	list := make([]string, len(values))
 	for i, v := range values {
 		if err := json.Unmarshal(v, &list[i]); err != nil || string(v) == "null" {
-			return nil, errors.New("Syntax errors in policy.")
+			return nil, malformed("Syntax errors in policy.")
 		}
 	}
 	return list, nil
@@ -209,10 +213,10 @@ func (st *Statement) checkActions() error {
 			continue
 		}
 		if !ok || vendor == "" || name == "" {
-			return errors.New("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+			return malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 		}
 		if strings.ContainsAny(vendor, "*?") {
-			return fmt.Errorf("Vendor %s is not valid", vendor)
+			return malformed(fmt.Sprintf("Vendor %s is not valid", vendor))
 		}
 	}
 	return nil
@@ -227,10 +231,10 @@ func (st *Statement) checkResources(kind Kind) error {
 			continue
 		}
 		if !strings.HasPrefix(r, "arn:") {
-			return fmt.Errorf("Resource %s must be in ARN format or \"*\".", r)
+			return malformed(fmt.Sprintf("Resource %s must be in ARN format or \"*\".", r))
 		}
 		if strings.Count(r, ":") < 5 && !strings.Contains(r, "*") {
-			return errors.New("The policy failed legacy parsing")
+			return malformed("The policy failed legacy parsing")
 		}
 	}
 	return nil
@@ -239,15 +243,15 @@ func (st *Statement) checkResources(kind Kind) error {
 func (st *Statement) parsePrincipals(plain, negated json.RawMessage, kind Kind) error {
 	if kind == Identity {
 		if plain != nil || negated != nil {
-			return errors.New("Policy document should not specify a principal.")
+			return malformed("Policy document should not specify a principal.")
 		}
 		return nil
 	}
 	if plain == nil && negated == nil {
-		return errors.New("Missing required field Principal")
+		return malformed("Missing required field Principal")
 	}
 	if plain != nil && negated != nil {
-		return errors.New("Syntax errors in policy.")
+		return malformed("Syntax errors in policy.")
 	}
 	if plain == nil {
 		plain, st.NotPrincipal = negated, true
@@ -258,7 +262,7 @@ func (st *Statement) parsePrincipals(plain, negated json.RawMessage, kind Kind) 
 	}
 	var byType map[string]json.RawMessage
 	if err := json.Unmarshal(plain, &byType); err != nil {
-		return errors.New("Syntax errors in policy.")
+		return malformed("Syntax errors in policy.")
 	}
 	for _, name := range []string{"AWS", "Service", "Federated", "CanonicalUser"} {
 		raw, ok := byType[name]
@@ -279,7 +283,7 @@ func (st *Statement) parsePrincipals(plain, negated json.RawMessage, kind Kind) 
 		}
 	}
 	if len(byType) > 0 || len(st.Principals) == 0 {
-		return errors.New("Syntax errors in policy.")
+		return malformed("Syntax errors in policy.")
 	}
 	return nil
 }
@@ -309,7 +313,7 @@ func scalarList(raw json.RawMessage) ([]string, error) {
 		d := json.NewDecoder(bytes.NewReader(v))
 		d.UseNumber()
 		if err := d.Decode(&s); err != nil {
-			return nil, errors.New("Syntax errors in policy.")
+			return nil, malformed("Syntax errors in policy.")
 		}
 		switch s := s.(type) {
 		case string:
@@ -317,7 +321,7 @@ func scalarList(raw json.RawMessage) ([]string, error) {
 		case bool, json.Number:
 			list[i] = fmt.Sprint(s)
 		default:
-			return nil, errors.New("Syntax errors in policy.")
+			return nil, malformed("Syntax errors in policy.")
 		}
 	}
 	return list, nil

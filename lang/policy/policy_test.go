@@ -128,3 +128,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func FuzzMatch(f *testing.F) {
+	f.Add("a*b?c", "axxbyc")
+	f.Add("*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaa")
+	f.Fuzz(func(t *testing.T, pattern, s string) {
+		_ = policy.Match(pattern, s) // must end
+		if !policy.Match("*", s) || !policy.Match(s, s) && !strings.ContainsAny(s, "*?") {
+			t.Errorf("%q does not match itself", s)
+		}
+	})
+}

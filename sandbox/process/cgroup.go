@@ -351,16 +351,16 @@ func (g *cgroup) freeze(frozen bool) error {
 
 // pids lists the processes of the sandbox as the host numbers them.
 func (g *cgroup) pids() []int {
-	for _, d := range g.all {
-		var pids []int
-		for _, w := range words(filepath.Join(d, "cgroup.procs")) {
-			if n, err := strconv.Atoi(w); err == nil && n > 0 {
-				pids = append(pids, n)
-			}
-		}
-		return pids
+	if len(g.all) == 0 {
+		return nil
 	}
-	return nil
+	var pids []int
+	for _, w := range words(filepath.Join(g.all[0], "cgroup.procs")) { // the same in all of them
+		if n, err := strconv.Atoi(w); err == nil && n > 0 {
+			pids = append(pids, n)
+		}
+	}
+	return pids
 }
 
 // kill ends every process in the cgroup. It is for what a crashed server left; a living sandbox ends with its process 1.

@@ -36,8 +36,6 @@ type source struct {
 	bucket, key, version *string
 }
 
-func (g source) given() bool { return g.zip != nil || g.bucket != nil || g.key != nil }
-
 // store takes the package in and makes sure that it is sound. It is not referenced yet.
 func (s *Service) store(ctx context.Context, c cloud.Caller, g source, operation string) (blob.Ref, error) {
 	var in io.Reader

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lambent/cloud"
+	"lambent/lang/policy"
 )
 
 // A policyRow is the resource policy of a function, or of one of its versions and aliases.
@@ -132,7 +133,7 @@ func holds(operator, got, want string) bool {
 	case "StringEquals", "Bool":
 		return got == want
 	case "ArnLike":
-		return arnLike(want, got)
+		return policy.MatchARN(want, got)
 	}
 	return false
 }
@@ -150,43 +151,4 @@ func (p principal) covers(who principal) bool {
 	mine, ok := cloud.ParseARN(p.AWS)
 	theirs, ok2 := cloud.ParseARN(who.AWS)
 	return ok && ok2 && mine.Resource == "root" && mine.Account == theirs.Account
-}
-
-// arnLike matches part for part; * and ? stand for anything within the part, in the last also for colons.
-func arnLike(pattern, arn string) bool {
-	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
-	if len(p) != 6 || len(a) != 6 {
-		return false
-	}
-	for i := range p {
-		if !wild(p[i], a[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// wild matches s against a pattern of * and ?. It goes back to the last star only, so its cost is bounded by the product
-// of the lengths.
-func wild(pattern, s string) bool {
-	p, i, star, from := 0, 0, -1, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, from = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			from++
-			p, i = star+1, from
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
 }

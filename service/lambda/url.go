@@ -8,6 +8,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/kv"
+	"lambent/lang/policy"
 )
 
 // urlRow is the URL of a function or of one of its aliases.
@@ -227,7 +228,7 @@ func allowOrigin(cors *Cors, origin string) string {
 		return ""
 	case slices.Contains(cors.AllowOrigins, "*"):
 		return "*"
-	case slices.ContainsFunc(cors.AllowOrigins, func(o string) bool { return wild(strings.ToLower(o), strings.ToLower(origin)) }):
+	case slices.ContainsFunc(cors.AllowOrigins, func(o string) bool { return policy.Match(strings.ToLower(o), strings.ToLower(origin)) }):
 		return origin
 	}
 	return ""
