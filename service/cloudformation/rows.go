@@ -192,15 +192,21 @@ const (
 	rowGzip  = 2
 )
 
+// decodeRow reads a row. Numbers inside properties stay as they were written.
 func decodeRow(b []byte, v any) error {
-	if len(b) == 0 || b[0] != rowGzip {
-		return kv.DecodeRow(b, v)
+	if len(b) == 0 || b[0] != rowPlain && b[0] != rowGzip {
+		return fmt.Errorf("%w: %.1x", kv.ErrRowFormat, b)
 	}
-	plain, err := decompress(b[1:])
-	if err != nil {
-		return err
+	text := b[1:]
+	if b[0] == rowGzip {
+		var err error
+		if text, err = decompress(text); err != nil {
+			return err
+		}
 	}
-	if err := json.Unmarshal(plain, v); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(v); err != nil {
 		return fmt.Errorf("decode row: %w", err)
 	}
 	return nil
