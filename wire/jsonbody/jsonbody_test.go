@@ -202,11 +202,11 @@ var body = func() []byte {
 // plain is what most calls are like: a structure of strings and numbers.
 type plain struct {
 	FunctionName, Description, Role, Handler, Runtime, KMSKeyArn, Mode *string
-	MemorySize, Timeout                                               *int32
-	Publish                                                           *bool
-	Layers                                                            []string
-	Environment                                                       *struct{ Variables map[string]string }
-	Tags                                                              map[string]string
+	MemorySize, Timeout                                                *int32
+	Publish                                                            *bool
+	Layers                                                             []string
+	Environment                                                        *struct{ Variables map[string]string }
+	Tags                                                               map[string]string
 }
 
 var plainBody = []byte(`{"FunctionName":"hello-world-function","Description":"` + strings.Repeat("a function that says hello ", 8) + `","Role":"arn:aws:iam::000000000000:role/service-role/hello-world-function-role",
