@@ -358,7 +358,7 @@ func (s *Service) executeChangeSet(ctx context.Context, c cloud.Caller, in *Exec
 		if set.Execution != "AVAILABLE" {
 			return cloud.Faultf("InvalidChangeSetStatusException", "ChangeSet [%s] cannot be executed in its current status of [%s]", set.ID, executionState(set))
 		}
-		return s.execute1(ctx, tx, c, stack, set, in)
+		return s.startChangeSet(ctx, tx, c, stack, set, in)
 	})
 	return &ExecuteChangeSetOutput{}, err
 }
@@ -370,9 +370,9 @@ func executionState(set *changeSetRow) string {
 	return set.Execution
 }
 
-// execute1 starts the operation that a change set describes. The stack's other change sets were made
+// startChangeSet starts the operation that a change set describes. The stack's other change sets were made
 // against a state that is about to end, so they go.
-func (s *Service) execute1(ctx context.Context, tx *kv.Tx, c cloud.Caller, stack *stackRow, set *changeSetRow, in *ExecuteChangeSetInput) error {
+func (s *Service) startChangeSet(ctx context.Context, tx *kv.Tx, c cloud.Caller, stack *stackRow, set *changeSetRow, in *ExecuteChangeSetInput) error {
 	kind := opUpdate
 	if set.Type == "CREATE" {
 		kind = opCreate

@@ -209,8 +209,8 @@ func (b *bench) crashAt(n int, afterEffect bool, start func()) bool {
 	died := false
 	die := func() {
 		died = true
-		life.dead.Store(true)
 		b.leases("other", time.Now().Add(time.Hour)) // its writes fail from here on, as a killed process writes nothing
+		life.dead.Store(true)
 	}
 	b.cloud.hook, b.cloud.after = nil, nil
 	if afterEffect {

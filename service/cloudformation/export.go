@@ -11,8 +11,8 @@ import (
 	"lambent/lang/cfn"
 )
 
-// ref1 and getAtt answer the references of the target's template from what stands for its resources now.
-func (x *execution) ref1(id string) (any, error) {
+// refTo and getAtt answer the references of the target's template from what stands for its resources now.
+func (x *execution) refTo(id string) (any, error) {
 	row := x.rows[id]
 	if row == nil || row.Cur == nil {
 		return nil, invalid("Template format error: Unresolved resource dependencies [%s] in the Resources block of the template", id)

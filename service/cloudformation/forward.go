@@ -49,7 +49,7 @@ func (x *execution) prepareTarget(ctx context.Context) error {
 		return err
 	}
 	x.uses = map[string]bool{}
-	x.scope.Ref, x.scope.GetAtt = x.ref1, x.getAtt
+	x.scope.Ref, x.scope.GetAtt = x.refTo, x.getAtt
 	x.scope.Import = func(name string) (any, error) { return x.importValue(ctx, name) }
 	if x.active, err = x.scope.Active(); err != nil {
 		return err
