@@ -4,7 +4,8 @@
 // A request may carry its signature in the Authorization header, in the query string (a presigned URL),
 // or in the fields of a browser's upload form (a POST policy); each with a shared secret
 // (AWS4-HMAC-SHA256) or, for SigV4a, with an elliptic-curve key derived from that secret
-// (AWS4-ECDSA-P256-SHA256), which holds for a set of regions.
+// (AWS4-ECDSA-P256-SHA256), which holds for a set of regions. S3's version 2 is checked too, because
+// boto3 presigns with it unless told otherwise (version2.go).
 //
 // # Checking
 //
