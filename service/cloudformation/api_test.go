@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"lambent/cloud"
+	"lambent/kv"
 )
 
 const groups = `{"Resources": {"A": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "a", "RetentionInDays": 7}},
@@ -436,4 +438,38 @@ func FuzzForeignText(f *testing.F) {
 			t.Errorf("%q names no object, and no error", location)
 		}
 	})
+}
+
+func TestSweepForgetsDeletedStacks(t *testing.T) {
+	b := newBench(t)
+	b.create("old", groups)
+	id := *b.want("old", "CREATE_COMPLETE").StackId
+	b.delete("old")
+	b.want(id, "DELETE_COMPLETE")
+	if err := b.s.sweep(t.Context(), time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if b.stack(id); b.rows() == 0 {
+		t.Fatal("nothing is stored")
+	}
+	if err := b.s.sweep(t.Context(), time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.rows(); n != 0 {
+		t.Errorf("left %d rows behind", n)
+	}
+}
+
+// rows counts everything that is stored.
+func (b *bench) rows() (n int) {
+	b.t.Helper()
+	err := b.store.View(context.Background(), func(r kv.Reader) error {
+		rows, err := r.Scan(context.Background(), kv.Range{Begin: []byte{0}, End: []byte{0xff}})
+		n = len(rows)
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return n
 }

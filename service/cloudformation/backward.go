@@ -228,6 +228,7 @@ func (x *execution) bury() {
 			return err
 		}
 		tx.Delete(nameKey(x.ref.account, x.ref.region, x.stack.Name))
+		tx.Set(deletedKey(now, x.ref), []byte{})
 		return nil
 	}
 }

@@ -272,7 +272,7 @@ func (x *comparison) direct(r *cfn.Resource, name string, causes []detailRow) []
 		return []detailRow{d}
 	}
 	d.Evaluation = "Dynamic"
-	previous, _ := at(x.old, r.ID, "Properties", name).(any)
+	previous := at(x.old, r.ID, "Properties", name)
 	same := previous != nil && cfn.Equal(previous, r.Properties[name])
 	parameters := slices.ContainsFunc(causes, func(c detailRow) bool { return c.Source == "ParameterReference" })
 	d.WithValues = same && !parameters

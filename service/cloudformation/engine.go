@@ -36,7 +36,14 @@ func (s *Service) Run(ctx context.Context) error {
 	defer r.wg.Wait()
 	ticker := time.NewTicker(lookAround)
 	defer ticker.Stop()
+	var swept time.Time
 	for {
+		if time.Since(swept) > sweepEvery {
+			swept = time.Now()
+			if err := s.sweep(ctx, swept.Add(-historyTime)); err != nil && ctx.Err() == nil {
+				slog.ErrorContext(ctx, "cloudformation: forget deleted stacks", "error", err)
+			}
+		}
 		if err := r.start(ctx); err != nil && ctx.Err() == nil {
 			slog.ErrorContext(ctx, "cloudformation: look for running operations", "error", err)
 		}

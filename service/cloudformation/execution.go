@@ -155,6 +155,9 @@ func (x *execution) write(ctx context.Context, tx *kv.Tx) error {
 		}
 	}
 	if x.over {
+		if err := x.trimEvents(ctx, tx, time.Now().Add(-historyTime)); err != nil {
+			return err
+		}
 		tx.Delete(runningKey(a, r, id))
 		tx.Delete(signalKey(a, r, id))
 	}

@@ -16,8 +16,9 @@ import "lambent/kv"
 //	account region "import" name stackID           importRow
 //	account region "signal" stackID                signalRow: what the engine is asked to do meanwhile
 //	"running" account region stackID               runningRow: the lease of the engine that works on it
+//	"deleted" time account region stackID          deleted stacks, for the day when they are forgotten
 //
-// The list of running operations stands apart because the engine looks for work of all accounts at once.
+// The last two stand apart because the engine looks for work of all accounts at once.
 
 func stackKey(account, region, id string) []byte { return kv.Key(account, region, "stack", id) }
 func nameKey(account, region, name string) []byte {

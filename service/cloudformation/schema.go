@@ -2,7 +2,6 @@ package cloudformation
 
 import (
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -123,9 +122,9 @@ func (s *schema) coerce(logicalID string, props map[string]any) (map[string]any,
 	v := s.value(props, "", &p)
 	switch {
 	case p.extraneous != nil:
-		return nil, fmt.Errorf("Properties validation failed for resource %s with message: [%s]", logicalID, strings.Join(p.extraneous, ", ")) //nolint:staticcheck // AWS's wording
+		return nil, invalid("Properties validation failed for resource %s with message: [%s]", logicalID, strings.Join(p.extraneous, ", "))
 	case p.others != nil:
-		return nil, fmt.Errorf("Property validation failure: [%s]", strings.Join(p.others, ", ")) //nolint:staticcheck // AWS's wording
+		return nil, invalid("Property validation failure: [%s]", strings.Join(p.others, ", "))
 	}
 	return v.(map[string]any), nil
 }
