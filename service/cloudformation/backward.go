@@ -236,6 +236,9 @@ func (x *execution) bury() {
 // deletions deletes the things that which picks of each row, dependents first, and returns the logical ids
 // of those that could not be deleted.
 func (x *execution) deletions(ctx context.Context, which func(*resourceRow) []*physical) (failed []string, err error) {
+	if err := x.recover(ctx); err != nil {
+		return nil, err
+	}
 	stuck := map[string]bool{}
 	type item struct {
 		row *resourceRow
@@ -312,9 +315,6 @@ func (x *execution) beginDelete(row *resourceRow, p *physical) func(context.Cont
 		x.told(row, p, "DELETE_IN_PROGRESS", "")
 		t := x.s.types[p.Type]
 		return x.guarded(x.work(row.ID, p, nil), func(w *work) error {
-			if err := recoverID(w); err != nil {
-				return gone(err)
-			}
 			if w.ID == "" {
 				w.ID = p.Expected // an id of ours: whatever has it was made by the call that was cut off
 			}

@@ -336,3 +336,25 @@ func TestCrashAtEveryCall(t *testing.T) {
 		})
 	}
 }
+
+// Twins cannot be told apart by looking: each must still get one of what was made, and no other is left.
+func TestCrashAmongTwins(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("Resources:\n")
+	for i := range 8 {
+		fmt.Fprintf(&text, "  Api%d: {Type: AWS::ApiGateway::RestApi, Properties: {Name: twin}}\n", i)
+	}
+	for n := 1; n <= 8; n++ {
+		b := idleBench(t)
+		b.crashAt(n, true, func() { b.create("shop", text.String()) })
+		st := b.want("shop", "CREATE_COMPLETE")
+		if got := b.cloud.kinds(); got != "api=8 resource=8" {
+			t.Errorf("crash at call %d: made %s\n%s", n, got, b.events("shop"))
+		}
+		b.delete("shop")
+		b.want(*st.StackId, "DELETE_COMPLETE")
+		if got := b.cloud.state(); got != "" {
+			t.Errorf("crash at call %d: left behind\n%s", n, got)
+		}
+	}
+}

@@ -32,6 +32,9 @@ func (x *execution) forward(ctx context.Context) error {
 	if reason := x.refusal(); reason != "" {
 		return x.fail(reason)
 	}
+	if err := x.recover(ctx); err != nil {
+		return err
+	}
 	steps := map[string]*step{}
 	for id, r := range x.active {
 		steps[id] = &step{deps: x.edges[id], begin: x.beginForward(id, r), end: x.endForward(id)}
@@ -157,23 +160,9 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 	switch row.Step {
 	case stepCreating:
 		row.Cur.Uncertain = true
-		w := x.work(row.ID, row.Cur, nil)
-		return x.guarded(w, func(w *work) error {
-			if err := recoverID(w); err != nil {
-				return err
-			}
-			return t.Create(w)
-		})
+		return x.guarded(x.work(row.ID, row.Cur, nil), t.Create)
 	case stepUpdating:
 		return x.guarded(x.work(row.ID, row.Cur, row.Old), t.Update)
-	}
-	return nil
-}
-
-// recoverID finds out what an interrupted attempt made, where the id is not known beforehand.
-func recoverID(w *work) error {
-	if w.ID == "" && w.Type.Find != nil {
-		return w.Type.Find(w)
 	}
 	return nil
 }
