@@ -42,6 +42,9 @@ type keys struct {
 
 // Secret implements gateway.Keys.
 func (k *keys) Secret(_ context.Context, accessKeyID, sessionToken string) (gateway.Key, error) {
+	if accessKeyID == k.root.AccessKeyID && sessionToken != "" {
+		return gateway.Key{}, gateway.ErrToken // as AWS does with a token that is not the key's
+	}
 	if accessKeyID == k.root.AccessKeyID {
 		return gateway.Key{Secret: k.root.SecretAccessKey, Caller: cloud.Caller{
 			Account: cloud.DefaultAccount, ARN: "arn:aws:iam::" + cloud.DefaultAccount + ":root", UserID: cloud.DefaultAccount, Root: true,

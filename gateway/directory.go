@@ -1,16 +1,13 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 
-	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
-	"lambent/wire/protocol"
 )
 
 // A directory is the tables by which rooms and operations are found. It does not change after New.
@@ -31,9 +28,6 @@ type room struct {
 	operations map[string]*operation
 	routes     *node // nil without REST bindings
 	family     family
-
-	unchecked      bool   // the service judges its input itself
-	validationCode string // of a fault that the model's constraints make, "" for the protocol's own
 }
 
 // An operation is one that the model knows, whether it is answered here or not.
@@ -91,8 +85,7 @@ func (d *directory) add(r *room) {
 
 func newRoom(s *service.Service) (*room, error) {
 	api := s.API
-	r := &room{api: api, operations: make(map[string]*operation, len(api.Operations)), family: familyOf(api),
-		unchecked: s.Unchecked, validationCode: s.ValidationCode}
+	r := &room{api: api, operations: make(map[string]*operation, len(api.Operations)), family: familyOf(api)}
 	for i := range api.Operations {
 		m := &api.Operations[i]
 		r.operations[m.Name] = &operation{
@@ -128,20 +121,6 @@ func newRoom(s *service.Service) (*room, error) {
 		}
 	}
 	return r, nil
-}
-
-// validate checks an input against the model's constraints.
-func (r *room) validate(p service.Protocol, in any) error {
-	if r.unchecked {
-		return nil
-	}
-	err := protocol.Validate(r.api, p, in)
-	if fault := (*cloud.Fault)(nil); r.validationCode != "" && errors.As(err, &fault) {
-		renamed := *fault
-		renamed.Code = r.validationCode
-		return &renamed
-	}
-	return err
 }
 
 func speaks(api *service.API, p service.Protocol) bool { return slices.Contains(api.Protocols, p) }

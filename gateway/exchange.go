@@ -23,6 +23,7 @@ import (
 	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
+	"lambent/wire/protocol"
 	"lambent/wire/sigv4"
 )
 
@@ -223,7 +224,7 @@ func (x *exchange) wireRequest(t *target) *wire.Request {
 
 // run checks the input, asks for permission and calls the operation.
 func (g *Gateway) run(ctx context.Context, op *operation, p service.Protocol, c cloud.Caller, in any) (any, error) {
-	if err := op.room.validate(p, in); err != nil {
+	if err := protocol.Validate(op.room.api, p, in); err != nil {
 		return nil, err
 	}
 	if err := g.permit(ctx, op, c, in); err != nil {

@@ -72,12 +72,6 @@ type Service struct {
 	API        *API
 	Operations []Operation
 	Endpoints  []Endpoint // what users publish through this service, reached without an API signature
-
-	// ValidationCode is the fault code for input that the model's constraints forbid, where it is not
-	// ValidationException (CloudWatch Logs says InvalidParameterException). Unchecked services get their
-	// input as it was sent and judge it themselves (S3).
-	ValidationCode string
-	Unchecked      bool
 }
 
 // Operation answers one operation of an API.

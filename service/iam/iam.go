@@ -32,7 +32,7 @@ func New(store *kv.Store) *Service { return &Service{kv: store} }
 func (s *Service) Service() service.Service {
 	role := func(c cloud.Caller, name *string) []string { return []string{roleARN(c, "/", cloud.Val(name))} }
 	arn := func(p *string) []string { return []string{cloud.Val(p)} }
-	return service.Service{API: apiModel(), ValidationCode: "ValidationError", Operations: []service.Operation{
+	return service.Service{API: apiModel(), Operations: []service.Operation{
 		service.On(service.Op("CreateRole", s.createRole), func(c cloud.Caller, in *CreateRoleInput) []string {
 			return []string{roleARN(c, cloud.Or(in.Path, "/"), cloud.Val(in.RoleName))}
 		}),

@@ -36,8 +36,7 @@ func (s *Service) Service() service.Service {
 		return []string{groupARN(c, cloud.Val(name)) + ":*"}
 	}
 	return service.Service{
-		API:            apiModel(),
-		ValidationCode: "InvalidParameterException",
+		API: apiModel(),
 		Operations: []service.Operation{
 			service.On(service.Op("CreateLogGroup", s.createLogGroup), func(c cloud.Caller, in *CreateLogGroupInput) []string { return group(c, in.LogGroupName) }),
 			service.On(service.Op("DeleteLogGroup", s.deleteLogGroup), func(c cloud.Caller, in *DeleteLogGroupInput) []string { return group(c, in.LogGroupName) }),

@@ -49,7 +49,7 @@ func New(roles Roles, masterKey []byte) (*Service, error) {
 
 // Service lists the operations.
 func (s *Service) Service() service.Service {
-	return service.Service{API: apiModel(), ValidationCode: "ValidationError", Operations: []service.Operation{
+	return service.Service{API: apiModel(), Operations: []service.Operation{
 		service.Op("GetCallerIdentity", s.getCallerIdentity).Public(),
 		service.Op("GetAccessKeyInfo", s.getAccessKeyInfo),
 		// The role's trust policy is the permission, asked below: an identity policy alone never suffices.
