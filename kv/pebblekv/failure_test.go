@@ -123,18 +123,24 @@ func TestFailedSyncWakesReaders(t *testing.T) {
 var errSeen = errors.New("seen")
 
 // seeA looks for key a until it is there, calls notice, and returns errSeen by way of an Update that does
-// not commit.
+// not commit. A look that comes just before the value is visible may wait for its sync all the same, so each
+// look that sees nothing is given up soon and done again.
 func seeA(ctx context.Context, s *kv.Store, notice func()) error {
 	for {
-		err := s.Update(ctx, func(tx *kv.Tx) error {
-			v, err := tx.Get(ctx, []byte("a"))
-			if v != nil {
+		look, giveUp := context.WithCancel(ctx)
+		timer := time.AfterFunc(5*time.Millisecond, giveUp)
+		err := s.Update(look, func(tx *kv.Tx) error {
+			v, err := tx.Get(look, []byte("a"))
+			if v != nil && timer.Stop() { // from here on only ctx ends the look
 				notice()
 				return errSeen
 			}
 			return err
 		})
-		if err != nil {
+		timer.Stop()
+		givenUp := look.Err() != nil && ctx.Err() == nil
+		giveUp()
+		if err != nil && !(givenUp && errors.Is(err, context.Canceled)) {
 			return err
 		}
 		time.Sleep(time.Millisecond)

@@ -169,8 +169,10 @@ func (t *txn) noteRange(s span, tracked bool) {
 	}
 }
 
-// await finds out which version must be durable before what was just read may be shown: the last write of
-// it, unless that is after the snapshot. When nothing in the snapshot waits for its sync, nothing is asked.
+// await finds out which version must be durable before what was just read may be shown: that of the last
+// write of it, unless this is certainly after the snapshot. A write that was being applied while the
+// snapshot was taken counts, seen or not: then the wait is one sync longer than needed. When nothing in
+// the snapshot waits for its sync, nothing is asked.
 func (t *txn) await(last func(*recent) uint64) {
 	d := t.e.durable.version.Load()
 	if t.snap.upper <= d || t.awaited == t.snap.upper {
