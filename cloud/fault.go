@@ -21,6 +21,11 @@ func Faultf(code, format string, args ...any) *Fault {
 	return &Fault{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// NotImplemented is the loud answer to what AWS can do and this cloud cannot yet: what begins the sentence.
+func NotImplemented(what string) *Fault {
+	return &Fault{Code: "NotImplemented", Message: what + " is not implemented.", Status: 501}
+}
+
 // Error implements error.
 func (f *Fault) Error() string {
 	if f.Cause != nil {

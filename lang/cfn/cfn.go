@@ -47,11 +47,6 @@ func invalid(format string, args ...any) *cloud.Fault {
 	return cloud.Faultf("ValidationError", format, args...)
 }
 
-// unsupported makes the fault for what AWS has and this language does not yet.
-func unsupported(what string) *cloud.Fault {
-	return cloud.Faultf("NotImplemented", "%s is not implemented", what).WithStatus(501)
-}
-
 // Text returns the string that CloudFormation makes of a scalar; ok is false for lists, objects and null.
 func Text(v any) (s string, ok bool) {
 	switch v := v.(type) {

@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 		{"min length", r + `Parameters: {P: {Type: String, Default: x, MinLength: 2}}`, "Parameter 'P' must contain at least 2 characters"},
 		{"max value", r + `Parameters: {P: {Type: Number, Default: 9, MaxValue: 5}}`, "Parameter 'P' must be a number not greater than 5"},
 		{"unknown function", `Resources: {A: {Type: T, Properties: {x: {"Fn::Nope": 1}}}}`, "Template validation error: Encountered unsupported function: Fn::Nope"},
-		{"serverless transform", r + `Transform: AWS::Serverless-2016-10-31`, "Transform AWS::Serverless-2016-10-31 is not implemented"},
+		{"serverless transform", r + `Transform: AWS::Serverless-2016-10-31`, "Transform AWS::Serverless-2016-10-31 is not implemented."},
 		{"each without transform", `Resources: {"Fn::ForEach::L": [x, [a], {"R${x}": {Type: T}}]}`, "Template format error: Any Resources member must be an object."},
 	}
 	for _, tt := range tests {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lambent/cloud"
 )
 
 // functions are the names that make an object with one member a function.
@@ -78,7 +80,7 @@ func (s *Scope) object(v map[string]any) (any, error) {
 	out := make(map[string]any, len(v))
 	for _, k := range sortedKeys(v) {
 		if k == "Fn::Transform" {
-			return nil, unsupported("Fn::Transform")
+			return nil, cloud.NotImplemented("Fn::Transform")
 		}
 		r, err := s.eval(v[k])
 		if err != nil {
@@ -128,7 +130,7 @@ func (s *Scope) call(name string, arg any) (any, error) {
 	case "Fn::Equals", "Fn::Not", "Fn::And", "Fn::Or":
 		return s.condition(map[string]any{name: arg})
 	case "Fn::Transform":
-		return nil, unsupported("Fn::Transform")
+		return nil, cloud.NotImplemented("Fn::Transform")
 	case "Fn::Length", "Fn::ToJsonString":
 		if s.extended {
 			return s.extension(name, arg)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lambent/cloud"
 )
 
 // A Parameter is one member of the Parameters section.
@@ -237,7 +239,7 @@ func (p *Parameter) broken(v string) (reason string, err error) {
 	if p.pattern != "" {
 		re, err := regexp.Compile("^(?:" + p.pattern + ")$")
 		if err != nil {
-			return "", unsupported("AllowedPattern of parameter " + p.Name + " (" + p.pattern + ")")
+			return "", cloud.NotImplemented("AllowedPattern of parameter " + p.Name + " (" + p.pattern + ")")
 		}
 		if !re.MatchString(v) {
 			return "must match pattern " + p.pattern, nil

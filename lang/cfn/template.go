@@ -3,6 +3,8 @@ package cfn
 import (
 	"slices"
 	"strings"
+
+	"lambent/cloud"
 )
 
 // A Template is a checked template, ready to be evaluated in a [Scope].
@@ -93,7 +95,7 @@ func (b Body) Compile() (*Template, error) {
 	}
 	for _, name := range t.Transforms {
 		if name != LanguageExtensions {
-			return nil, unsupported("Transform " + name)
+			return nil, cloud.NotImplemented("Transform " + name)
 		}
 	}
 	if t.Parameters, err = b.Parameters(); err != nil {
@@ -140,7 +142,7 @@ func (b Body) checkSections() error {
 		}
 	}
 	if b["Hooks"] != nil {
-		return unsupported("Template section Hooks")
+		return cloud.NotImplemented("Template section Hooks")
 	}
 	for _, name := range sections {
 		if name == "Metadata" {
@@ -270,7 +272,7 @@ func resource(id string, v any, extended bool) (*Resource, error) {
 	}
 	for _, member := range []string{"CreationPolicy", "UpdatePolicy", "Fn::Transform"} {
 		if m[member] != nil {
-			return nil, unsupported("Resource attribute " + member)
+			return nil, cloud.NotImplemented("Resource attribute " + member)
 		}
 	}
 	r := &Resource{ID: id, Metadata: m["Metadata"]}
@@ -331,7 +333,7 @@ func policyMember(m map[string]any, member, id string, allowed []string) (string
 	}
 	if s == "Snapshot" {
 		// Only volumes, clusters and databases have snapshots, and none of those types exists here.
-		return "", unsupported(member + " Snapshot")
+		return "", cloud.NotImplemented(member + " Snapshot")
 	}
 	return s, nil
 }

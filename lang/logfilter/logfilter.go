@@ -17,7 +17,7 @@ var (
 	ErrSyntax = errors.New("invalid filter pattern")
 
 	// ErrNotImplemented says that a pattern is one over JSON or columns.
-	ErrNotImplemented = errors.New("filter patterns over JSON or columns")
+	ErrNotImplemented = errors.New("a filter pattern over JSON or columns")
 )
 
 // A Pattern decides which messages are kept. It may be used by many goroutines.

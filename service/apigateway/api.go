@@ -23,10 +23,10 @@ func (s *Service) createRestApi(ctx context.Context, c cloud.Caller, in *CreateR
 		RootResourceId:            new(newID(10)),
 	}
 	if in.CloneFrom != nil {
-		return nil, notImplemented("Cloning a REST API (cloneFrom)")
+		return nil, cloud.NotImplemented("Cloning a REST API (cloneFrom)")
 	}
 	if in.SecurityPolicy != nil || in.EndpointAccessMode != nil {
-		return nil, notImplemented("A REST API's own TLS policy (securityPolicy, endpointAccessMode)")
+		return nil, cloud.NotImplemented("A REST API's own TLS policy (securityPolicy, endpointAccessMode)")
 	}
 	if err := checkAPI(&api); err != nil {
 		return nil, err
@@ -63,16 +63,16 @@ func checkAPI(api *RestApi) error {
 	if cloud.Val(api.Policy) == "" {
 		api.Policy = nil // what Serverless Framework sends for no policy
 	} else {
-		return notImplemented("A REST API's resource policy")
+		return cloud.NotImplemented("A REST API's resource policy")
 	}
 	if cloud.Val(api.ApiKeySource) != "HEADER" {
-		return notImplemented("API keys from an authorizer (apiKeySource AUTHORIZER)")
+		return cloud.NotImplemented("API keys from an authorizer (apiKeySource AUTHORIZER)")
 	}
 	if n := api.MinimumCompressionSize; n != nil {
 		if *n < 0 || *n > 10485760 {
 			return badRequest("Invalid minimum compression size, must be between 0 and 10485760")
 		}
-		return notImplemented("Compression of responses (minimumCompressionSize)")
+		return cloud.NotImplemented("Compression of responses (minimumCompressionSize)")
 	}
 	return checkEndpoint(api)
 }
@@ -92,10 +92,10 @@ func checkEndpoint(api *RestApi) error {
 		return badRequest("Cannot create an api with multiple Endpoint Types.")
 	}
 	if len(e.VpcEndpointIds) > 0 {
-		return notImplemented("VPC endpoints of a private API")
+		return cloud.NotImplemented("VPC endpoints of a private API")
 	}
 	if e.Types[0] == "PRIVATE" {
-		return notImplemented("A private API (endpoint type PRIVATE)")
+		return cloud.NotImplemented("A private API (endpoint type PRIVATE)")
 	}
 	if e.IpAddressType == nil {
 		e.IpAddressType = new("ipv4")

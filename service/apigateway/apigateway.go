@@ -168,13 +168,6 @@ func fill(uri string, in reflect.Value) string {
 	return uri
 }
 
-// notImplemented refuses what AWS has and this does not.
-func notImplemented(what string) error {
-	f := cloud.Faultf("NotImplemented", "%s is not implemented.", what)
-	f.Status = http.StatusNotImplemented
-	return f
-}
-
 func badRequest(format string, args ...any) error {
 	return cloud.Faultf("BadRequestException", format, args...)
 }

@@ -123,7 +123,7 @@ func loadSnapshot(ctx context.Context, r kv.Reader, c cloud.Caller, api, deploym
 
 func (s *Service) createDeployment(ctx context.Context, c cloud.Caller, in *CreateDeploymentInput) (*Deployment, error) {
 	if in.CanarySettings != nil {
-		return nil, notImplemented("A canary deployment")
+		return nil, cloud.NotImplemented("A canary deployment")
 	}
 	d := Deployment{Id: new(newID(6)), Description: in.Description, CreatedDate: new(c.Now.Truncate(time.Second))}
 	err := s.kv.Update(ctx, func(tx *kv.Tx) error {

@@ -56,7 +56,7 @@ func checkIntegration(i *Integration) error {
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			return badRequest("Invalid HTTP endpoint specified for URI")
 		}
-		return notImplemented("An integration of type " + *i.Type)
+		return cloud.NotImplemented("An integration of type " + *i.Type)
 	case "AWS", "AWS_PROXY":
 		if err := checkTarget(i); err != nil {
 			return err
@@ -93,7 +93,7 @@ func checkTarget(i *Integration) error {
 	if *i.Type == "AWS_PROXY" && a.Account != "firehose" {
 		return badRequest("Integrations of type 'AWS_PROXY' currently only supports Lambda function and Firehose stream invocations.")
 	}
-	return notImplemented("An integration with " + a.Account)
+	return cloud.NotImplemented("An integration with " + a.Account)
 }
 
 // functionOf takes the function's ARN out of an integration URI,
@@ -115,21 +115,21 @@ func functionOf(uri string) (string, bool) {
 func checkDone(i *Integration) error {
 	switch {
 	case cloud.Or(i.ConnectionType, "INTERNET") != "INTERNET" || cloud.Val(i.ConnectionId) != "":
-		return notImplemented("An integration over a VPC link")
+		return cloud.NotImplemented("An integration over a VPC link")
 	case cloud.Val(i.Credentials) != "":
-		return notImplemented("An integration with credentials of its own")
+		return cloud.NotImplemented("An integration with credentials of its own")
 	case len(i.CacheKeyParameters) > 0:
-		return notImplemented("Caching (cacheKeyParameters)")
+		return cloud.NotImplemented("Caching (cacheKeyParameters)")
 	case i.TlsConfig != nil && cloud.Val(i.TlsConfig.InsecureSkipVerification):
-		return notImplemented("tlsConfig")
+		return cloud.NotImplemented("tlsConfig")
 	case cloud.Or(i.ResponseTransferMode, "BUFFERED") != "BUFFERED":
-		return notImplemented("Response streaming (responseTransferMode STREAM)")
+		return cloud.NotImplemented("Response streaming (responseTransferMode STREAM)")
 	case cloud.Val(i.IntegrationTarget) != "":
-		return notImplemented("integrationTarget")
+		return cloud.NotImplemented("integrationTarget")
 	}
 	for name, value := range i.RequestParameters {
 		if strings.EqualFold(name, "integration.request.header.X-Amz-Invocation-Type") && value != "'RequestResponse'" {
-			return notImplemented("Asynchronous invocation by X-Amz-Invocation-Type")
+			return cloud.NotImplemented("Asynchronous invocation by X-Amz-Invocation-Type")
 		}
 	}
 	return nil
@@ -249,7 +249,7 @@ func checkIntegrationResponse(m *Method, r *IntegrationResponse) error {
 	}
 	if p := cloud.Val(r.SelectionPattern); p != "" {
 		if _, err := regexp.Compile(p); err != nil {
-			return notImplemented("The selection pattern " + p + " (" + err.Error() + ")")
+			return cloud.NotImplemented("The selection pattern " + p + " (" + err.Error() + ")")
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func (s *Service) checkMethod(ctx context.Context, r kv.Reader, c cloud.Caller, 
 	switch cloud.Val(m.AuthorizationType) {
 	case "NONE":
 	case "AWS_IAM":
-		return notImplemented("Authorization of a method by IAM (authorizationType AWS_IAM)")
+		return cloud.NotImplemented("Authorization of a method by IAM (authorizationType AWS_IAM)")
 	case "CUSTOM", "COGNITO_USER_POOLS":
 		// No authorizer can be made yet, so that none is valid.
 		return badRequest("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.")
@@ -58,7 +58,7 @@ func (s *Service) checkMethod(ctx context.Context, r kv.Reader, c cloud.Caller, 
 		return badRequest("Invalid authorization type specified: %s. Valid options are NONE,AWS_IAM,CUSTOM,COGNITO_USER_POOLS", cloud.Val(m.AuthorizationType))
 	}
 	if cloud.Val(m.ApiKeyRequired) {
-		return notImplemented("A method that requires an API key (apiKeyRequired)")
+		return cloud.NotImplemented("A method that requires an API key (apiKeyRequired)")
 	}
 	if m.AuthorizerId != nil || len(m.AuthorizationScopes) > 0 {
 		return badRequest("Invalid authorizer ID specified")

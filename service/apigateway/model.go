@@ -92,7 +92,7 @@ func (s *Service) model(ctx context.Context, r kv.Reader, c cloud.Caller, api, n
 
 func (s *Service) getModel(ctx context.Context, c cloud.Caller, in *GetModelInput) (out *Model, err error) {
 	if cloud.Val(in.Flatten) {
-		return nil, notImplemented("A model with its references flattened (flatten)")
+		return nil, cloud.NotImplemented("A model with its references flattened (flatten)")
 	}
 	err = s.kv.View(ctx, func(r kv.Reader) error {
 		out, err = s.model(ctx, r, c, in.RestApiId, in.ModelName)

@@ -145,7 +145,7 @@ func refused(what string, harmless func(p patch) bool) setter {
 		if harmless != nil && harmless(p) {
 			return nil
 		}
-		return notImplemented(what)
+		return cloud.NotImplemented(what)
 	}
 }
 

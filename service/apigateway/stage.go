@@ -28,10 +28,10 @@ func newStage(c cloud.Caller, name string) Stage {
 
 func (s *Service) createStage(ctx context.Context, c cloud.Caller, in *CreateStageInput) (*Stage, error) {
 	if in.CanarySettings != nil {
-		return nil, notImplemented("A stage's canary (canarySettings)")
+		return nil, cloud.NotImplemented("A stage's canary (canarySettings)")
 	}
 	if cloud.Val(in.DocumentationVersion) != "" {
-		return nil, notImplemented("Documentation of an API (documentationVersion)")
+		return nil, cloud.NotImplemented("Documentation of an API (documentationVersion)")
 	}
 	stage := newStage(c, *in.StageName)
 	stage.DeploymentId, stage.Description, stage.Variables, stage.Tags = in.DeploymentId, in.Description, in.Variables, in.Tags
@@ -74,10 +74,10 @@ func checkStage(s *Stage) error {
 		}
 	}
 	if cloud.Val(s.CacheClusterEnabled) || s.CacheClusterSize != nil {
-		return notImplemented("A stage's cache cluster")
+		return cloud.NotImplemented("A stage's cache cluster")
 	}
 	if cloud.Val(s.TracingEnabled) {
-		return notImplemented("Tracing of a stage (tracingEnabled)")
+		return cloud.NotImplemented("Tracing of a stage (tracingEnabled)")
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func patchStage(s *Stage, ops []PatchOperation) error {
 	}
 	for _, op := range ops {
 		if op.Op != nil && *op.Op == "copy" {
-			return notImplemented("The patch operation copy, which serves canaries")
+			return cloud.NotImplemented("The patch operation copy, which serves canaries")
 		}
 		p, err := patches([]PatchOperation{op})
 		if err != nil {
@@ -233,7 +233,7 @@ func setSetting(m *MethodSetting, p patch) error {
 		m.ThrottlingRateLimit = &f
 	case "logging/loglevel":
 		if value != "OFF" {
-			return notImplemented("Execution logs of a stage (loggingLevel)")
+			return cloud.NotImplemented("Execution logs of a stage (loggingLevel)")
 		}
 		m.LoggingLevel = new("OFF")
 	case "logging/dataTrace":
@@ -243,7 +243,7 @@ func setSetting(m *MethodSetting, p patch) error {
 	case "caching/enabled":
 		return refused("Caching of a stage (cachingEnabled)", off)(p)
 	case "caching/ttlInSeconds", "caching/dataEncrypted", "caching/requireAuthorizationForCacheControl", "caching/unauthorizedCacheControlHeaderStrategy":
-		return notImplemented("Caching of a stage")
+		return cloud.NotImplemented("Caching of a stage")
 	default:
 		return invalidSetting(p)
 	}

@@ -12,7 +12,7 @@ import (
 
 func (s *Service) createApi(ctx context.Context, c cloud.Caller, in *CreateApiInput) (*CreateApiOutput, error) {
 	if *in.ProtocolType == "WEBSOCKET" {
-		return nil, notImplemented("A WebSocket API")
+		return nil, cloud.NotImplemented("A WebSocket API")
 	}
 	id := newID(10)
 	api := Api{
@@ -59,7 +59,7 @@ func (s *Service) quickCreate(c cloud.Caller, in *CreateApiInput) (*quick, error
 		return nil, nil
 	}
 	if in.CredentialsArn != nil {
-		return nil, notImplemented("An integration with credentials of its own")
+		return nil, cloud.NotImplemented("An integration with credentials of its own")
 	}
 	q := &quick{
 		integration: newIntegration(), stage: newStage(c, "$default"),
@@ -108,7 +108,7 @@ func checkAPI(api *Api) error {
 		return badRequest("Invalid RouteSelectionExpression. Must be '$request.method $request.path' for HTTP protocol")
 	}
 	if e := *api.ApiKeySelectionExpression; e != "$request.header.x-api-key" {
-		return notImplemented("The API key selection expression " + e)
+		return cloud.NotImplemented("The API key selection expression " + e)
 	}
 	cors := api.CorsConfiguration
 	if cors == nil {
@@ -186,7 +186,7 @@ func (s *Service) changeAPI(ctx context.Context, c cloud.Caller, id *string, fn 
 
 func (s *Service) updateApi(ctx context.Context, c cloud.Caller, in *UpdateApiInput) (*UpdateApiOutput, error) {
 	if in.Target != nil || in.RouteKey != nil || in.CredentialsArn != nil {
-		return nil, notImplemented("A change of a quick create's target")
+		return nil, cloud.NotImplemented("A change of a quick create's target")
 	}
 	api, err := s.changeAPI(ctx, c, in.ApiId, func(api *Api) error {
 		overlay(api, in)

@@ -23,7 +23,6 @@ package apigatewayv2
 
 import (
 	"context"
-	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -146,13 +145,6 @@ func overlay[T any](to *T, from any) *T {
 		}
 	}
 	return to
-}
-
-// notImplemented refuses what AWS has and this does not.
-func notImplemented(what string) error {
-	f := cloud.Faultf("NotImplemented", "%s is not implemented.", what)
-	f.Status = http.StatusNotImplemented
-	return f
 }
 
 func badRequest(format string, args ...any) error {

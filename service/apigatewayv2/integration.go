@@ -17,19 +17,19 @@ func checkIntegration(i *Integration) error {
 	switch t := cloud.Val(i.IntegrationType); t {
 	case "AWS_PROXY":
 	case "HTTP_PROXY":
-		return notImplemented("An integration of type HTTP_PROXY")
+		return cloud.NotImplemented("An integration of type HTTP_PROXY")
 	default:
 		return badRequest("Integration type %s is not supported for HTTP APIs", t)
 	}
 	switch {
 	case cloud.Val(i.IntegrationSubtype) != "":
-		return notImplemented("An integration with an AWS service (integrationSubtype)")
+		return cloud.NotImplemented("An integration with an AWS service (integrationSubtype)")
 	case cloud.Val(i.ConnectionType) != "INTERNET" || i.ConnectionId != nil:
-		return notImplemented("An integration over a VPC link")
+		return cloud.NotImplemented("An integration over a VPC link")
 	case i.CredentialsArn != nil:
-		return notImplemented("An integration with credentials of its own")
+		return cloud.NotImplemented("An integration with credentials of its own")
 	case len(i.RequestParameters) > 0 || len(i.ResponseParameters) > 0:
-		return notImplemented("Parameter mapping of an integration")
+		return cloud.NotImplemented("Parameter mapping of an integration")
 	case i.ContentHandlingStrategy != nil || i.PassthroughBehavior != nil || len(i.RequestTemplates) > 0 || i.TemplateSelectionExpression != nil:
 		return badRequest("Content handling, passthrough behavior and templates are only supported for WebSocket APIs")
 	case i.TlsConfig != nil:

@@ -26,9 +26,9 @@ func checkRoute(r *Route) error {
 	}
 	switch {
 	case cloud.Val(r.AuthorizationType) != "NONE":
-		return notImplemented("Authorization of a route (authorizationType " + cloud.Val(r.AuthorizationType) + ")")
+		return cloud.NotImplemented("Authorization of a route (authorizationType " + cloud.Val(r.AuthorizationType) + ")")
 	case r.AuthorizerId != nil || len(r.AuthorizationScopes) > 0:
-		return notImplemented("An authorizer of a route")
+		return cloud.NotImplemented("An authorizer of a route")
 	case cloud.Val(r.ApiKeyRequired):
 		return badRequest("API Key authorization is not supported for HTTP APIs")
 	case r.ModelSelectionExpression != nil || len(r.RequestModels) > 0 || r.RouteResponseSelectionExpression != nil || len(r.RequestParameters) > 0:

@@ -27,7 +27,7 @@ func checkStage(s *Stage) error {
 		return badRequest("Stage name only allows a-zA-Z0-9_- or $default")
 	}
 	if s.AccessLogSettings != nil {
-		return notImplemented("A stage's access log (accessLogSettings)")
+		return cloud.NotImplemented("A stage's access log (accessLogSettings)")
 	}
 	if s.ClientCertificateId != nil {
 		return badRequest("Client certificates are only supported for WebSocket APIs")
@@ -50,7 +50,7 @@ func checkSettings(r RouteSettings) error {
 		return badRequest("Execution logs are not supported on protocolType HTTP")
 	}
 	if cloud.Val(r.DetailedMetricsEnabled) {
-		return notImplemented("Detailed metrics of a stage (detailedMetricsEnabled)")
+		return cloud.NotImplemented("Detailed metrics of a stage (detailedMetricsEnabled)")
 	}
 	if cloud.Val(r.ThrottlingBurstLimit) < 0 || cloud.Val(r.ThrottlingRateLimit) < 0 {
 		return badRequest("Throttling limits must not be negative")

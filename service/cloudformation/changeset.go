@@ -137,13 +137,13 @@ func (s *Service) createChangeSet(ctx context.Context, c cloud.Caller, in *Creat
 func unsupportedInChangeSet(in *CreateChangeSetInput) error {
 	switch {
 	case cloud.Val(in.ChangeSetType) == "IMPORT" || len(in.ResourcesToImport) > 0:
-		return notImplemented("Import of resources")
+		return cloud.NotImplemented("Import of resources")
 	case cloud.Val(in.ImportExistingResources):
-		return notImplemented("ImportExistingResources")
+		return cloud.NotImplemented("ImportExistingResources")
 	case in.DeploymentMode != nil:
-		return notImplemented("DeploymentMode")
+		return cloud.NotImplemented("DeploymentMode")
 	case in.DeploymentConfig != nil:
-		return notImplemented("DeploymentConfig")
+		return cloud.NotImplemented("DeploymentConfig")
 	}
 	return nil
 }

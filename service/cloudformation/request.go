@@ -80,19 +80,15 @@ func (s *Service) previousText(ctx context.Context, stack *stackRow) (text []byt
 // unsupported refuses by name what this service would otherwise have to ignore.
 func (in request) unsupported() error {
 	if len(in.topics) > 0 {
-		return notImplemented("NotificationARNs")
+		return cloud.NotImplemented("NotificationARNs")
 	}
 	if in.rollback != nil && len(in.rollback.RollbackTriggers) > 0 {
-		return notImplemented("RollbackConfiguration.RollbackTriggers")
+		return cloud.NotImplemented("RollbackConfiguration.RollbackTriggers")
 	}
 	if in.rollback != nil && cloud.Val(in.rollback.MonitoringTimeInMinutes) > 0 {
-		return notImplemented("RollbackConfiguration.MonitoringTimeInMinutes")
+		return cloud.NotImplemented("RollbackConfiguration.MonitoringTimeInMinutes")
 	}
 	return nil
-}
-
-func notImplemented(what string) *cloud.Fault {
-	return cloud.Faultf("NotImplemented", "%s is not implemented", what).WithStatus(501)
 }
 
 // bind gives the template's parameters their values.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"lambent/cloud"
 	"lambent/lang/cfn"
 )
 
@@ -77,7 +78,7 @@ func restAPI() *resourceType {
 		Create: func(w *work) error {
 			for _, p := range []string{"Body", "BodyS3Location", "Parameters", "Mode", "FailOnWarnings"} {
 				if w.Props[p] != nil {
-					return notImplemented(p + " of AWS::ApiGateway::RestApi")
+					return cloud.NotImplemented(p + " of AWS::ApiGateway::RestApi")
 				}
 			}
 			if w.ID == "" {
@@ -107,7 +108,7 @@ func restAPI() *resourceType {
 		Update: func(w *work) error {
 			for _, p := range []string{"Body", "BodyS3Location", "Parameters", "Mode", "FailOnWarnings"} {
 				if w.changed(p) && w.Old != nil {
-					return notImplemented("Update of " + p + " of AWS::ApiGateway::RestApi")
+					return cloud.NotImplemented("Update of " + p + " of AWS::ApiGateway::RestApi")
 				}
 			}
 			patches := w.replacements("Name", "Description", "MinimumCompressionSize", "DisableExecuteApiEndpoint")
@@ -268,7 +269,7 @@ func restDeployment() *resourceType {
 		Attributes: []string{"DeploymentId"},
 		Before: func(w *work) error {
 			if w.Props["DeploymentCanarySettings"] != nil {
-				return notImplemented("DeploymentCanarySettings of AWS::ApiGateway::Deployment")
+				return cloud.NotImplemented("DeploymentCanarySettings of AWS::ApiGateway::Deployment")
 			}
 			if err := known(w); err != nil {
 				return err
@@ -319,7 +320,7 @@ func (w *work) stageDescription(in map[string]any) error {
 	members := map[string]string{"Description": "stageDescription", "Variables": "variables", "TracingEnabled": "tracingEnabled"}
 	for _, k := range sortedKeys(d) {
 		if members[k] == "" {
-			return notImplemented("StageDescription." + k + " of AWS::ApiGateway::Deployment")
+			return cloud.NotImplemented("StageDescription." + k + " of AWS::ApiGateway::Deployment")
 		}
 		in[members[k]] = d[k]
 	}
@@ -361,7 +362,7 @@ func restStage() *resourceType {
 		ID: func(w *work) string { return w.text("StageName") },
 		Create: func(w *work) error {
 			if w.Props["CanarySetting"] != nil {
-				return notImplemented("CanarySetting of AWS::ApiGateway::Stage")
+				return cloud.NotImplemented("CanarySetting of AWS::ApiGateway::Stage")
 			}
 			in := w.in("RestApiId", "StageName", "DeploymentId", "Description", "Variables", "TracingEnabled", "CacheClusterEnabled",
 				"CacheClusterSize", "DocumentationVersion")
@@ -376,7 +377,7 @@ func restStage() *resourceType {
 		},
 		Update: func(w *work) error {
 			if w.Props["CanarySetting"] != nil {
-				return notImplemented("CanarySetting of AWS::ApiGateway::Stage")
+				return cloud.NotImplemented("CanarySetting of AWS::ApiGateway::Stage")
 			}
 			patches := w.replacements("DeploymentId", "Description", "TracingEnabled", "CacheClusterEnabled", "CacheClusterSize",
 				"ClientCertificateId", "DocumentationVersion")

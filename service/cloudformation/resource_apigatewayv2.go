@@ -1,5 +1,7 @@
 package cloudformation
 
+import "lambent/cloud"
+
 import "maps"
 
 func apiGatewayV2Types() []*resourceType {
@@ -65,7 +67,7 @@ func httpAPI() *resourceType {
 		Create: func(w *work) error {
 			for _, p := range []string{"Body", "BodyS3Location", "BasePath", "FailOnWarnings"} {
 				if w.Props[p] != nil {
-					return notImplemented(p + " of AWS::ApiGatewayV2::Api")
+					return cloud.NotImplemented(p + " of AWS::ApiGatewayV2::Api")
 				}
 			}
 			if w.ID == "" {
@@ -83,7 +85,7 @@ func httpAPI() *resourceType {
 		Update: func(w *work) error {
 			for _, p := range []string{"Body", "BodyS3Location", "Target", "RouteKey", "CredentialsArn"} {
 				if w.changed(p) && w.Old != nil {
-					return notImplemented("Update of " + p + " of AWS::ApiGatewayV2::Api")
+					return cloud.NotImplemented("Update of " + p + " of AWS::ApiGatewayV2::Api")
 				}
 			}
 			in := w.settings(map[string]any{"Description": "", "Version": "", "DisableExecuteApiEndpoint": false}, settings...)

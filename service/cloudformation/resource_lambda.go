@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lambent/cloud"
 )
 
 func lambdaTypes() []*resourceType {
@@ -64,7 +66,7 @@ func lambdaFunction() *resourceType {
 
 func updateFunction(w *work) error {
 	if w.changed("CodeSigningConfigArn") && w.Old != nil {
-		return notImplemented("Update of CodeSigningConfigArn of AWS::Lambda::Function")
+		return cloud.NotImplemented("Update of CodeSigningConfigArn of AWS::Lambda::Function")
 	}
 	if w.changed("Code", "Architectures") {
 		in, err := w.functionCode()
@@ -226,7 +228,7 @@ func lambdaVersion() *resourceType {
 		Attributes: []string{"Version", "FunctionArn"},
 		Before: func(w *work) error {
 			if w.Props["RuntimePolicy"] != nil {
-				return notImplemented("RuntimePolicy of AWS::Lambda::Version")
+				return cloud.NotImplemented("RuntimePolicy of AWS::Lambda::Version")
 			}
 			n, _, err := last(w)
 			w.Notes["last"] = strconv.Itoa(n)

@@ -1,5 +1,7 @@
 package cloudformation
 
+import "lambent/cloud"
+
 func logsTypes() []*resourceType { return []*resourceType{logGroup()} }
 
 func logGroup() *resourceType {
@@ -48,7 +50,7 @@ func logGroup() *resourceType {
 		},
 		Update: func(w *work) error {
 			if w.changed("KmsKeyId") && w.Old != nil {
-				return notImplemented("Update of KmsKeyId of AWS::Logs::LogGroup")
+				return cloud.NotImplemented("Update of KmsKeyId of AWS::Logs::LogGroup")
 			}
 			if w.changed("RetentionInDays") {
 				if err := retention(w); err != nil {

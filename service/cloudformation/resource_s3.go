@@ -3,6 +3,8 @@ package cloudformation
 import (
 	"maps"
 	"strings"
+
+	"lambent/cloud"
 )
 
 func s3Types() []*resourceType { return []*resourceType{s3Bucket(), s3BucketPolicy()} }
@@ -117,7 +119,7 @@ func (w *work) unsupportedBucket() error {
 	for _, p := range []string{"NotificationConfiguration", "ReplicationConfiguration", "ObjectLockConfiguration", "AnalyticsConfigurations",
 		"IntelligentTieringConfigurations", "InventoryConfigurations", "MetricsConfigurations"} {
 		if w.Props[p] != nil {
-			return notImplemented(p + " of AWS::S3::Bucket")
+			return cloud.NotImplemented(p + " of AWS::S3::Bucket")
 		}
 	}
 	return nil

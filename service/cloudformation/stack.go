@@ -80,7 +80,7 @@ func (s *Service) createStack(ctx context.Context, c cloud.Caller, in *CreateSta
 		return nil, invalid("You cannot specify both DisableRollback and OnFailure")
 	}
 	if in.DeploymentConfig != nil {
-		return nil, notImplemented("DeploymentConfig")
+		return nil, cloud.NotImplemented("DeploymentConfig")
 	}
 	if existing, err := s.existing(ctx, c, *in.StackName, in.ClientRequestToken); err != nil || existing != nil {
 		if err != nil {
@@ -186,7 +186,7 @@ func checkUpdatable(stack *stackRow) error {
 // updateStack answers UpdateStack.
 func (s *Service) updateStack(ctx context.Context, c cloud.Caller, in *UpdateStackInput) (*UpdateStackOutput, error) {
 	if in.DeploymentConfig != nil {
-		return nil, notImplemented("DeploymentConfig")
+		return nil, cloud.NotImplemented("DeploymentConfig")
 	}
 	policy, err := s.policyText(ctx, c, in.StackPolicyBody, in.StackPolicyURL, "StackPolicyURL and StackPolicyBody", "StackPolicyURL")
 	if err != nil {
@@ -276,7 +276,7 @@ func (s *Service) startUpdate(ctx context.Context, c cloud.Caller, id string, op
 // deleteStack answers DeleteStack. Deleting a stack that does not exist is success, as on AWS.
 func (s *Service) deleteStack(ctx context.Context, c cloud.Caller, in *DeleteStackInput) (*DeleteStackOutput, error) {
 	if in.DeploymentConfig != nil {
-		return nil, notImplemented("DeploymentConfig")
+		return nil, cloud.NotImplemented("DeploymentConfig")
 	}
 	if err := s.checkRole(ctx, c, in.RoleARN); err != nil {
 		return nil, err
@@ -387,7 +387,7 @@ func (s *Service) continueUpdateRollback(ctx context.Context, c cloud.Caller, in
 // rollbackStack answers RollbackStack: back to the last good state after a failure without rollback.
 func (s *Service) rollbackStack(ctx context.Context, c cloud.Caller, in *RollbackStackInput) (*RollbackStackOutput, error) {
 	if in.DeploymentConfig != nil {
-		return nil, notImplemented("DeploymentConfig")
+		return nil, cloud.NotImplemented("DeploymentConfig")
 	}
 	out := &RollbackStackOutput{}
 	err := s.kv.Update(ctx, func(tx *kv.Tx) error {

@@ -130,7 +130,7 @@ func (s *Service) validateTemplate(ctx context.Context, c cloud.Caller, in *Vali
 // getTemplateSummary answers GetTemplateSummary.
 func (s *Service) getTemplateSummary(ctx context.Context, c cloud.Caller, in *GetTemplateSummaryInput) (*GetTemplateSummaryOutput, error) {
 	if in.StackSetName != nil {
-		return nil, notImplemented("GetTemplateSummary of a stack set")
+		return nil, cloud.NotImplemented("GetTemplateSummary of a stack set")
 	}
 	text, err := s.summaryText(ctx, c, in)
 	if err != nil {

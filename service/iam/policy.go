@@ -196,7 +196,7 @@ func (s *Service) deletePolicy(ctx context.Context, c cloud.Caller, in *DeletePo
 
 func (s *Service) listPolicies(ctx context.Context, c cloud.Caller, in *ListPoliciesInput) (*ListPoliciesOutput, error) {
 	if cloud.Val(in.PolicyUsageFilter) == "PermissionsBoundary" {
-		return nil, notImplemented("permissions boundaries")
+		return nil, cloud.NotImplemented("A permissions boundary")
 	}
 	var all []Policy
 	err := s.kv.View(ctx, func(r kv.Reader) error {

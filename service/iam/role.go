@@ -89,7 +89,7 @@ func (s *Service) createRole(ctx context.Context, c cloud.Caller, in *CreateRole
 		return nil, err
 	}
 	if in.PermissionsBoundary != nil {
-		return nil, notImplemented("permissions boundaries")
+		return nil, cloud.NotImplemented("A permissions boundary")
 	}
 	if err := checkDocument(cloud.Val(in.AssumeRolePolicyDocument), policy.Trust, maxTrustBytes); err != nil {
 		return nil, err
@@ -111,10 +111,6 @@ func (s *Service) createRole(ctx context.Context, c cloud.Caller, in *CreateRole
 	role := row.describe(c)
 	role.MaxSessionDuration, role.Tags = nil, showTags(row.Tags) // AWS leaves the duration out here
 	return &CreateRoleOutput{Role: role}, err
-}
-
-func notImplemented(what string) error {
-	return cloud.Faultf("NotImplemented", "lambent does not implement %s yet.", what).WithStatus(501)
 }
 
 func (s *Service) getRole(ctx context.Context, c cloud.Caller, in *GetRoleInput) (*GetRoleOutput, error) {

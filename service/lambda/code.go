@@ -81,7 +81,7 @@ func (s *Service) checkCode(ctx context.Context, ref blob.Ref) error {
 
 func (s *Service) object(ctx context.Context, c cloud.Caller, g source) (io.ReadCloser, error) {
 	if s.Objects == nil {
-		return nil, notImplemented("Code in S3")
+		return nil, cloud.NotImplemented("Code in S3")
 	}
 	object, err := s.Objects.GetObject(ctx, c, *g.bucket, *g.key, cloud.Val(g.version))
 	var f *cloud.Fault

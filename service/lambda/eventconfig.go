@@ -60,7 +60,7 @@ func (f functionID) destinations(d *DestinationConfig) (success, failure string,
 		case !ok:
 			return "", "", invalid("The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=%s), onFailure=OnFailure(destination=%s)) is invalid.", success, failure)
 		case a.Service != "lambda":
-			return "", "", notImplemented("An " + a.Service + " destination of asynchronous events")
+			return "", "", cloud.NotImplemented("An " + a.Service + " destination of asynchronous events")
 		case a.Account != f.account || a.Region != f.region:
 			return "", "", invalid("The destination ARN %s is not in the function's account and region.", arn)
 		case arn == f.arn():

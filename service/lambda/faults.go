@@ -42,11 +42,6 @@ func checkRevision(given *string, latest, api string) error {
 	return nil
 }
 
-// notImplemented answers for a parameter that would have no effect here.
-func notImplemented(what string) *cloud.Fault {
-	return cloud.Faultf("NotImplemented", "%s is not implemented by this cloud.", what).WithStatus(501)
-}
-
 func validation(format string, args ...any) *cloud.Fault {
 	return cloud.Faultf("ValidationException", "1 validation error detected: "+format, args...).WithStatus(400)
 }

@@ -82,15 +82,15 @@ func createSettings(in *CreateFunctionInput) settings {
 func refuseCreate(in *CreateFunctionInput) error {
 	switch {
 	case cloud.Val(in.PackageType) == "Image" || in.Code.ImageUri != nil || in.ImageConfig != nil:
-		return notImplemented("PackageType Image")
+		return cloud.NotImplemented("PackageType Image")
 	case in.CodeSigningConfigArn != nil:
-		return notImplemented("CodeSigningConfigArn")
+		return cloud.NotImplemented("CodeSigningConfigArn")
 	case cloud.Val(in.Code.SourceKMSKeyArn) != "":
-		return notImplemented("SourceKMSKeyArn")
+		return cloud.NotImplemented("SourceKMSKeyArn")
 	case in.TenancyConfig != nil:
-		return notImplemented("TenancyConfig")
+		return cloud.NotImplemented("TenancyConfig")
 	case in.PublishTo != nil:
-		return notImplemented("PublishTo")
+		return cloud.NotImplemented("PublishTo")
 	}
 	return refused{in.Layers, in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
 		in.CapacityProviderConfig, in.DurableConfig, in.RuntimeConfig, in.AcceleratorConfig}.check()
@@ -112,23 +112,23 @@ type refused struct {
 func (g refused) check() error {
 	switch {
 	case len(g.layers) > 0:
-		return notImplemented("Layers")
+		return cloud.NotImplemented("Layers")
 	case len(g.files) > 0:
-		return notImplemented("FileSystemConfigs")
+		return cloud.NotImplemented("FileSystemConfigs")
 	case g.dead != nil && cloud.Val(g.dead.TargetArn) != "":
-		return notImplemented("DeadLetterConfig")
+		return cloud.NotImplemented("DeadLetterConfig")
 	case cloud.Val(g.key) != "":
-		return notImplemented("KMSKeyArn")
+		return cloud.NotImplemented("KMSKeyArn")
 	case g.snap != nil && cloud.Or(g.snap.ApplyOn, "None") != "None":
-		return notImplemented("SnapStart")
+		return cloud.NotImplemented("SnapStart")
 	case g.capacity != nil:
-		return notImplemented("CapacityProviderConfig")
+		return cloud.NotImplemented("CapacityProviderConfig")
 	case g.durable != nil:
-		return notImplemented("DurableConfig")
+		return cloud.NotImplemented("DurableConfig")
 	case g.runtime != nil:
-		return notImplemented("RuntimeConfig")
+		return cloud.NotImplemented("RuntimeConfig")
 	case g.accelerator != nil:
-		return notImplemented("AcceleratorConfig")
+		return cloud.NotImplemented("AcceleratorConfig")
 	}
 	return nil
 }
@@ -186,11 +186,11 @@ func (s *Service) updateFunctionCode(ctx context.Context, c cloud.Caller, in *Up
 	}
 	switch {
 	case in.ImageUri != nil:
-		return nil, notImplemented("PackageType Image")
+		return nil, cloud.NotImplemented("PackageType Image")
 	case cloud.Val(in.SourceKMSKeyArn) != "":
-		return nil, notImplemented("SourceKMSKeyArn")
+		return nil, cloud.NotImplemented("SourceKMSKeyArn")
 	case in.PublishTo != nil:
-		return nil, notImplemented("PublishTo")
+		return nil, cloud.NotImplemented("PublishTo")
 	}
 	if _, err := s.current(ctx, r, in.RevisionId); err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (s *Service) updateFunctionConfiguration(ctx context.Context, c cloud.Calle
 		return nil, err
 	}
 	if in.ImageConfig != nil {
-		return nil, notImplemented("ImageConfig")
+		return nil, cloud.NotImplemented("ImageConfig")
 	}
 	if err := (refused{in.Layers, in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
 		in.CapacityProviderConfig, in.DurableConfig, in.RuntimeConfig, in.AcceleratorConfig}).check(); err != nil {

@@ -24,10 +24,10 @@ func (s *Service) invoke(ctx context.Context, c cloud.Caller, in *InvokeInput) (
 		return nil, err
 	}
 	if in.DurableExecutionName != nil {
-		return nil, notImplemented("DurableExecutionName")
+		return nil, cloud.NotImplemented("DurableExecutionName")
 	}
 	if in.TenantId != nil {
-		return nil, notImplemented("TenantId")
+		return nil, cloud.NotImplemented("TenantId")
 	}
 	clientContext, err := decodeClientContext(cloud.Val(in.ClientContext))
 	if err != nil {

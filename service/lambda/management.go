@@ -48,7 +48,7 @@ func (s *Service) putRuntimeManagementConfig(ctx context.Context, c cloud.Caller
 		return nil, err
 	}
 	if *in.UpdateRuntimeOn == "Manual" {
-		return nil, notImplemented("UpdateRuntimeOn Manual")
+		return nil, cloud.NotImplemented("UpdateRuntimeOn Manual")
 	}
 	if in.RuntimeVersionArn != nil {
 		return nil, invalid("RuntimeVersionArn is not supported when UpdateRuntimeOn is %s.", *in.UpdateRuntimeOn)

@@ -19,7 +19,7 @@ func checkTags(tags map[string]string) error {
 func parseTagged(c cloud.Caller, arn *string) (reference, error) {
 	a, _ := cloud.ParseARN(cloud.Val(arn))
 	if a.Resource != "" && len(a.Resource) > 9 && a.Resource[:9] != "function:" {
-		return reference{}, notImplemented("Tags of " + a.Resource)
+		return reference{}, cloud.NotImplemented("Tags of " + a.Resource)
 	}
 	r, err := parseOwn(c, arn, nil)
 	if err == nil && r.qualifier != "" {

@@ -49,9 +49,9 @@ func parseURLTarget(c cloud.Caller, name, qualifier *string) (reference, error) 
 func checkURL(auth, mode string) error {
 	switch {
 	case auth == "AWS_IAM":
-		return notImplemented("AuthType AWS_IAM of function URLs")
+		return cloud.NotImplemented("AuthType AWS_IAM of function URLs")
 	case mode == "RESPONSE_STREAM":
-		return notImplemented("InvokeMode RESPONSE_STREAM of function URLs")
+		return cloud.NotImplemented("InvokeMode RESPONSE_STREAM of function URLs")
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (s *Service) publishVersion(ctx context.Context, c cloud.Caller, in *Publis
 		return nil, err
 	}
 	if in.PublishTo != nil {
-		return nil, notImplemented("PublishTo")
+		return nil, cloud.NotImplemented("PublishTo")
 	}
 	err = s.KV.Update(ctx, func(tx *kv.Tx) error {
 		v, err := r.latestOf(ctx, tx, in.RevisionId)

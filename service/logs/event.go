@@ -92,7 +92,7 @@ func writeEvents(tx *kv.Tx, c cloud.Caller, group string, st streamRow, events [
 
 func (s *Service) putLogEvents(ctx context.Context, c cloud.Caller, in *PutLogEventsInput) (*PutLogEventsOutput, error) {
 	if in.Entity != nil {
-		return nil, notImplemented("PutLogEvents with an entity")
+		return nil, cloud.NotImplemented("PutLogEvents with an entity")
 	}
 	if err := checkBatch(in.LogEvents); err != nil {
 		return nil, err
@@ -386,7 +386,7 @@ func (s *Service) filterLogEvents(ctx context.Context, c cloud.Caller, in *Filte
 func parsePattern(s string) (*logfilter.Pattern, error) {
 	p, err := logfilter.Parse(s)
 	if errors.Is(err, logfilter.ErrNotImplemented) {
-		return nil, notImplemented(err.Error())
+		return nil, cloud.NotImplemented("A filter pattern over JSON or columns")
 	}
 	if err != nil {
 		return nil, invalid("Invalid filter pattern")

@@ -75,7 +75,7 @@ func (s *Service) createLogGroup(ctx context.Context, c cloud.Caller, in *Create
 		return nil, invalid("1 validation error detected: Value '%s' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+", name)
 	}
 	if in.KmsKeyId != nil {
-		return nil, notImplemented("encryption of a log group with a KMS key")
+		return nil, cloud.NotImplemented("Encryption of a log group with a KMS key")
 	}
 	return &CreateLogGroupOutput{}, s.kv.Update(ctx, func(tx *kv.Tx) error {
 		found, err := kv.GetRow(ctx, tx, groupKey(c, name), &groupRow{})
@@ -90,10 +90,6 @@ func (s *Service) createLogGroup(ctx context.Context, c cloud.Caller, in *Create
 			Protected: cloud.Val(in.DeletionProtectionEnabled), Tags: in.Tags,
 		})
 	})
-}
-
-func notImplemented(what string) error {
-	return cloud.Faultf("NotImplemented", "lambent does not implement %s yet.", what).WithStatus(501)
 }
 
 func (s *Service) deleteLogGroup(ctx context.Context, c cloud.Caller, in *DeleteLogGroupInput) (*DeleteLogGroupOutput, error) {
@@ -166,7 +162,7 @@ func describeGroup(c cloud.Caller, g groupRow, bytes int64) LogGroup {
 
 func (s *Service) listLogGroups(ctx context.Context, c cloud.Caller, in *ListLogGroupsInput) (*ListLogGroupsOutput, error) {
 	if in.DataSources != nil || in.FieldIndexNames != nil || in.LogGroupTags != nil {
-		return nil, notImplemented("ListLogGroups by data source, field index or tag")
+		return nil, cloud.NotImplemented("ListLogGroups by data source, field index or tag")
 	}
 	pattern, err := regexp.Compile(cloud.Val(in.LogGroupNamePattern))
 	if err != nil {

@@ -65,7 +65,7 @@ func (s *Service) getCallerIdentity(_ context.Context, c cloud.Caller, _ *GetCal
 
 func (s *Service) getAccessKeyInfo(_ context.Context, c cloud.Caller, in *GetAccessKeyInfoInput) (*GetAccessKeyInfoOutput, error) {
 	if *in.AccessKeyId != c.AccessKeyID {
-		return nil, cloud.Faultf("NotImplemented", "lambent does not implement GetAccessKeyInfo for keys other than the caller's yet.").WithStatus(501)
+		return nil, cloud.NotImplemented("GetAccessKeyInfo for keys other than the caller's")
 	}
 	return &GetAccessKeyInfoOutput{Account: &c.Account}, nil
 }
@@ -81,7 +81,7 @@ const maxChained = 3600
 func (s *Service) assumeRole(ctx context.Context, c cloud.Caller, in *AssumeRoleInput) (*AssumeRoleOutput, error) {
 	arn, name := cloud.Val(in.RoleArn), cloud.Val(in.RoleSessionName)
 	if in.Policy != nil || in.PolicyArns != nil || in.Tags != nil || in.TransitiveTagKeys != nil || in.SerialNumber != nil || in.SourceIdentity != nil || in.ProvidedContexts != nil {
-		return nil, cloud.Faultf("NotImplemented", "lambent does not implement AssumeRole with session policies, session tags, source identities, contexts or MFA yet.").WithStatus(501)
+		return nil, cloud.NotImplemented("AssumeRole with session policies, session tags, a source identity, contexts or MFA")
 	}
 	if !roleARNForm.MatchString(arn) {
 		return nil, cloud.Faultf("ValidationError", "%s is invalid", arn)
