@@ -135,6 +135,7 @@ func TestCreateRefusals(t *testing.T) {
 			in.StackPolicyBody = new(`{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "x", "Resource": "*"}]}`)
 		}},
 		{"topics", groups, "NotificationARNs is not implemented.", func(in *CreateStackInput) { in.NotificationARNs = []string{"arn:aws:sns:us-east-1:1:t"} }},
+		{"no validation", groups, "DisableValidation is not implemented.", func(in *CreateStackInput) { in.DisableValidation = new(true) }},
 		{"role (test_update_with_role_without_permissions)", groups, "Role arn:aws:iam::000000000000:role/nope is invalid or cannot be assumed",
 			func(in *CreateStackInput) { in.RoleARN = new("arn:aws:iam::000000000000:role/nope") }},
 	}

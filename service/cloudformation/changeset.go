@@ -144,6 +144,8 @@ func unsupportedInChangeSet(in *CreateChangeSetInput) error {
 		return cloud.NotImplemented("DeploymentMode")
 	case in.DeploymentConfig != nil:
 		return cloud.NotImplemented("DeploymentConfig")
+	case cloud.Val(in.DisableValidation):
+		return cloud.NotImplemented("DisableValidation")
 	}
 	return nil
 }

@@ -82,6 +82,9 @@ func (s *Service) createStack(ctx context.Context, c cloud.Caller, in *CreateSta
 	if in.DeploymentConfig != nil {
 		return nil, cloud.NotImplemented("DeploymentConfig")
 	}
+	if cloud.Val(in.DisableValidation) {
+		return nil, cloud.NotImplemented("DisableValidation")
+	}
 	if existing, err := s.existing(ctx, c, *in.StackName, in.ClientRequestToken); err != nil || existing != nil {
 		if err != nil {
 			return nil, err
@@ -187,6 +190,9 @@ func checkUpdatable(stack *stackRow) error {
 func (s *Service) updateStack(ctx context.Context, c cloud.Caller, in *UpdateStackInput) (*UpdateStackOutput, error) {
 	if in.DeploymentConfig != nil {
 		return nil, cloud.NotImplemented("DeploymentConfig")
+	}
+	if cloud.Val(in.DisableValidation) {
+		return nil, cloud.NotImplemented("DisableValidation")
 	}
 	policy, err := s.policyText(ctx, c, in.StackPolicyBody, in.StackPolicyURL, "StackPolicyURL and StackPolicyBody", "StackPolicyURL")
 	if err != nil {
