@@ -19,10 +19,11 @@ import (
 
 // call sends a signed awsQuery request and returns the reply's body.
 func (c *cloud) call(ctx context.Context, service, form string) ([]byte, error) {
-	return c.send(ctx, service, "/", "application/x-www-form-urlencoded", form)
+	return c.send(ctx, http.MethodPost, service, "/", form, "Content-Type", "application/x-www-form-urlencoded")
 }
 
-func (c *cloud) send(ctx context.Context, service, path, contentType, body string) ([]byte, error) {
+// send signs and sends a request and returns the reply's body. Headers are names and values in turn.
+func (c *cloud) send(ctx context.Context, method, service, path, body string, headers ...string) ([]byte, error) {
 	var key struct{ AccessKeyID, SecretAccessKey string }
 	b, err := os.ReadFile(filepath.Join(c.data, "root-key.json"))
 	if err != nil {
@@ -31,11 +32,13 @@ func (c *cloud) send(ctx context.Context, service, path, contentType, body strin
 	if err := json.Unmarshal(b, &key); err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", contentType)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	if err := sigv4.Sign(req, sigv4.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey}, "us-east-1", service, time.Now()); err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func (c *cloud) send(ctx context.Context, service, path, contentType, body strin
 }
 
 func (c *cloud) invoke(ctx context.Context, function string) error {
-	_, err := c.send(ctx, "lambda", "/2015-03-31/functions/"+function+"/invocations", "application/json", "{}")
+	_, err := c.send(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+function+"/invocations", "{}", "Content-Type", "application/json")
 	return err
 }
 

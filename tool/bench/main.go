@@ -45,13 +45,15 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	b := &bench{options: o, work: work, binary: filepath.Join(work, "lambent")}
+	busy, _ := os.ReadFile("/proc/loadavg") // elsewhere than on Linux nothing is said of it
+	b := &bench{options: o, work: work, busy: string(busy), binary: filepath.Join(work, "lambent")}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
 	}{
 		{"building", b.build},
 		{"start, memory, exec --fresh", b.measureStart},
+		{"restart after kill -9", b.measureRestart},
 		{"warm calls over HTTP", b.measureWarm},
 		{"cold calls", b.measureCold},
 		{"serverless deploy", b.measureDeploy},

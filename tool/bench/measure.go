@@ -25,6 +25,7 @@ type bench struct {
 	options
 	work   string
 	binary string
+	busy   string // the machine's load averages before the run
 
 	rows []row
 
@@ -482,6 +483,9 @@ func (b *bench) markdown() string {
 		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, b.seconds)
 	for _, r := range b.rows {
 		fmt.Fprintf(&s, "| %s | %s | %s |\n", r.what, r.figure, r.goal)
+	}
+	if f := strings.Fields(b.busy); len(f) >= 3 {
+		fmt.Fprintf(&s, "\nLoad of the machine before the run, over 1, 5 and 15 minutes: %s.\n", strings.Join(f[:3], ", "))
 	}
 	return s.String()
 }
