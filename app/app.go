@@ -22,6 +22,7 @@ import (
 	"lambent/gateway"
 	"lambent/gateway/ca"
 	"lambent/kv"
+	"lambent/service"
 )
 
 // Version is what `lambent version` prints; a release sets it with -ldflags.
@@ -40,11 +41,13 @@ type cloudParts struct {
 	inner    *innerListener // connections from inside sandboxes
 	registry *prometheus.Registry
 
-	ca      *ca.CA
-	store   *kv.Store
-	blobs   *blob.Store
-	gateway *gateway.Gateway
-	running []runner
+	ca            *ca.CA
+	store         *kv.Store
+	blobs         *blob.Store
+	services      []service.Service
+	resourceTypes []string // of templates
+	gateway       *gateway.Gateway
+	running       []runner
 
 	closers []func() error // run last to first
 }

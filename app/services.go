@@ -50,21 +50,23 @@ func (p *cloudParts) openServices() error {
 	p.background("schedule", schedule.New(timers, rules, &eventInvoker{lambdaService}, p.log).Run)
 	others := &lateCaller{} // the gateway, once it is there
 	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain})
+	p.resourceTypes = stacks.Types()
 	p.background("cloudformation", stacks.Run)
 
+	p.services = []service.Service{
+		restAPIs.Service(),
+		httpAPIs.Service(),
+		stacks.Service(),
+		ecr.New().Service(),
+		rules.Service(),
+		iamService.Service(),
+		lambdaService.Service(),
+		logsService.Service(),
+		s3Service.Service(),
+		stsService.Service(),
+	}
 	p.gateway, err = gateway.New(gateway.Config{
-		Services: []service.Service{
-			restAPIs.Service(),
-			httpAPIs.Service(),
-			stacks.Service(),
-			ecr.New().Service(),
-			rules.Service(),
-			iamService.Service(),
-			lambdaService.Service(),
-			logsService.Service(),
-			s3Service.Service(),
-			stsService.Service(),
-		},
+		Services:      p.services,
 		Keys:          &keys{root: p.key, sessions: stsService},
 		Authorizer:    iamService,
 		Log:           p.log,

@@ -30,6 +30,8 @@ package cloudformation
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 
 	"lambent/cloud"
 	"lambent/kv"
@@ -63,6 +65,9 @@ func New(store *kv.Store, caller service.Caller, c Config) *Service {
 	}
 	return s
 }
+
+// Types returns the names of the resource types that templates may use, sorted.
+func (s *Service) Types() []string { return slices.Sorted(maps.Keys(s.types)) }
 
 // Service returns the table of operations.
 func (s *Service) Service() service.Service {
