@@ -68,7 +68,7 @@ func examineWalls(r *cli.Report) (err error) {
 }
 
 func examineLanguages(r *cli.Report) {
-	installed := languages().Installed()
+	installed := languages("nearest").Installed()
 	for _, v := range installed {
 		add(r, cli.Check{Area: "languages", Name: v.Name, Status: statusOK, Detail: v.Version + " at " + v.Path})
 	}

@@ -14,10 +14,14 @@ import (
 	"lambent/sandbox/process"
 )
 
-// languages are the runtimes in the binary.
-func languages() *runtimes.Set {
+// languages are the runtimes in the binary. With fallback "none" a function runs on the version that it names or not at all.
+func languages(fallback string) *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
-	return runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), provided.Runtime{})
+	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), provided.Runtime{})
+	if fallback == "none" {
+		set.Exact()
+	}
+	return set
 }
 
 // innerEndpoint is where a function finds the cloud on its own loopback.
@@ -50,7 +54,7 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
 	return invoke.New(invoke.Config{
-		Pool: pool, Runtimes: languages(), Code: code, Credentials: credentials, Logs: records,
+		Pool: pool, Runtimes: languages(p.config.RuntimeFallback), Code: code, Credentials: credentials, Logs: records,
 		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
 		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
 	}), nil

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -46,6 +47,9 @@ func find(dir string) (Running, error) {
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", filepath.Join(dir, ServerFile), err)
+	}
+	if errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH) { // it was killed and could not take its note back
+		return r, fmt.Errorf("the cloud with its data in %s has ended; start it again with: lambent serve --data %s", dir, shellQuote(dir))
 	}
 	b, err = os.ReadFile(filepath.Join(dir, RootKeyFile))
 	if err != nil {

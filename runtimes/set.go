@@ -9,6 +9,7 @@ import (
 
 // Set is the runtimes of one cloud.
 type Set struct {
+	exact    bool // no other version than the one named
 	families []Runtime
 	byName   map[string]Runtime
 }
@@ -26,6 +27,12 @@ func NewSet(families ...Runtime) *Set {
 	return s
 }
 
+// Exact makes the set refuse functions whose version the host lacks, rather than run them on another.
+func (s *Set) Exact() *Set {
+	s.exact = true
+	return s
+}
+
 // Plan says how to start fn. A runtime that nothing here can run is a cloud.Fault
 // InvalidParameterValueException that names it.
 func (s *Set) Plan(fn Function) (Plan, error) {
@@ -37,6 +44,10 @@ func (s *Set) Plan(fn Function) (Plan, error) {
 	plan, err := f.Plan(fn)
 	if err != nil {
 		return Plan{}, fmt.Errorf("runtime %s: %w", fn.Runtime, err)
+	}
+	if s.exact && plan.Notice != "" {
+		return Plan{}, cloud.Faultf("InvalidParameterValueException",
+			"The runtime %s is not installed on this host, and --runtime-fallback none forbids another version. Runtimes on this host: %v", fn.Runtime, s.names())
 	}
 	return plan, nil
 }

@@ -51,3 +51,28 @@ func TestEnvironment(t *testing.T) {
 		t.Errorf("%v", env)
 	}
 }
+
+// neighbour is a runtime that always runs functions on another version.
+type neighbour struct{}
+
+func (neighbour) Names() []string               { return []string{"x1", "x2"} }
+func (neighbour) Installed() []runtimes.Version { return []runtimes.Version{{Name: "x2"}} }
+func (neighbour) Plan(fn runtimes.Function) (runtimes.Plan, error) {
+	if fn.Runtime == "x2" {
+		return runtimes.Plan{Runtime: "x2"}, nil
+	}
+	return runtimes.Plan{Runtime: "x2", Notice: "runs on x2"}, nil
+}
+
+func TestExactRefusesOtherVersions(t *testing.T) {
+	if _, err := runtimes.NewSet(neighbour{}).Plan(runtimes.Function{Runtime: "x1"}); err != nil {
+		t.Errorf("with fallback: %v", err)
+	}
+	exact := runtimes.NewSet(neighbour{}).Exact()
+	if _, err := exact.Plan(runtimes.Function{Runtime: "x2"}); err != nil {
+		t.Errorf("the version itself: %v", err)
+	}
+	if _, err := exact.Plan(runtimes.Function{Runtime: "x1"}); cloud.FaultCode(err) != "InvalidParameterValueException" {
+		t.Errorf("another version: %v", err)
+	}
+}
