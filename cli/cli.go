@@ -109,9 +109,6 @@ func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e))
 func Run(ctx context.Context, d Deps, args []string) int {
 	root := rootCommand(&d)
 	root.SetArgs(args)
-	root.SetIn(d.In)
-	root.SetOut(d.Out)
-	root.SetErr(d.Err)
 	err := root.ExecuteContext(ctx)
 	var exit ExitError
 	switch {
@@ -141,7 +138,10 @@ func rootCommand(d *Deps) *cobra.Command {
 		invokeCommand(d),
 		versionCommand(d),
 	)
-	root.InitDefaultCompletionCmd()
+	root.SetIn(d.In)
+	root.SetOut(d.Out)
+	root.SetErr(d.Err)
+	root.InitDefaultCompletionCmd() // takes the output as it is now
 	return root
 }
 
