@@ -65,13 +65,17 @@ func (d *Deps) execFresh(ctx context.Context, o ServeOptions, args []string) err
 			o.Flags[name] = value
 		}
 	}
-	ctx, stop := context.WithCancel(ctx)
+	// A signal ends the tool, which may still need the cloud to clean up; the cloud ends after it.
+	cloudCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ready, ended := make(chan Running, 1), make(chan error, 1)
-	go func() { ended <- d.Server.Serve(ctx, o, func(r Running) { ready <- r }) }()
+	go func() { ended <- d.Server.Serve(cloudCtx, o, func(r Running) { ready <- r }) }()
 	select {
 	case err := <-ended:
 		return errors.Join(err, errors.New("the fresh cloud did not start"))
+	case <-ctx.Done():
+		stop()
+		return errors.Join(context.Cause(ctx), <-ended)
 	case r := <-ready:
 		err := d.execAgainst(ctx, r, args)
 		stop()

@@ -110,8 +110,8 @@ func TestFindSaysWhatToDo(t *testing.T) {
 	if _, err := find(dir); err == nil || !strings.Contains(err.Error(), "lambent serve --data "+dir) {
 		t.Errorf("nothing runs: %v", err)
 	}
-	note := func(pid int) {
-		b, err := json.Marshal(Running{Endpoint: "http://127.0.0.1:1", PID: pid})
+	note := func(endpoint string, pid int) {
+		b, err := json.Marshal(Running{Endpoint: endpoint, PID: pid})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,13 +121,19 @@ func TestFindSaysWhatToDo(t *testing.T) {
 			}
 		}
 	}
-	note(os.Getpid())
+	there := "http://" + greeter(t, "cloud")
+	note(there, os.Getpid())
 	if r, err := find(dir); err != nil || r.Key.AccessKeyID != "AKIA1" {
 		t.Errorf("a running one: %+v, %v", r, err)
 	}
-	note(1 << 30) // above any process id
-	if _, err := find(dir); err == nil || !strings.Contains(err.Error(), "has ended; start it again with") {
-		t.Errorf("a killed one: %v", err)
+	for name, stale := range map[string]func(){
+		"its process has ended":              func() { note(there, 1<<30) }, // above any process id
+		"its process id is another's by now": func() { note("http://127.0.0.1:1", os.Getpid()) },
+	} {
+		stale()
+		if _, err := find(dir); err == nil || !strings.Contains(err.Error(), "has ended; start it again with") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -19,19 +22,28 @@ const (
 	RootKeyFile = "root-key.json" // RootKey, 0600
 )
 
-// dataFlag declares --data and returns a function that finds the running cloud.
-func dataFlag(d *Deps, cmd *cobra.Command) func() (Running, error) {
+// clientFlags declares --data and --region and returns a function that finds the running cloud.
+func clientFlags(d *Deps, cmd *cobra.Command) func() (*client, error) {
 	data := cmd.Flags().String("data", "", "data folder of the running cloud (or LAMBENT_DATA)")
-	return func() (Running, error) {
+	region := cmd.Flags().String("region", "", "region to look at (or AWS_REGION; default the cloud's)")
+	return func() (*client, error) {
 		o := ServeOptions{Flags: FlagValues{}}
 		if *data != "" {
 			o.Flags["data"] = *data
 		}
 		dir, err := d.Server.Data(o)
 		if err != nil {
-			return Running{}, err
+			return nil, err
 		}
-		return find(dir)
+		r, err := find(dir)
+		if err != nil {
+			return nil, err
+		}
+		c := d.client(r)
+		if *region != "" {
+			c.region = *region
+		}
+		return c, nil
 	}
 }
 
@@ -48,7 +60,7 @@ func find(dir string) (Running, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", filepath.Join(dir, ServerFile), err)
 	}
-	if errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH) { // it was killed and could not take its note back
+	if gone(r) {
 		return r, fmt.Errorf("the cloud with its data in %s has ended; start it again with: lambent serve --data %s", dir, shellQuote(dir))
 	}
 	b, err = os.ReadFile(filepath.Join(dir, RootKeyFile))
@@ -56,6 +68,19 @@ func find(dir string) (Running, error) {
 		return r, err
 	}
 	return r, json.Unmarshal(b, &r.Key)
+}
+
+// gone reports whether the server was killed and could not take its note back. Its process id may be another's by
+// now, so the address is tried as well.
+func gone(r Running) bool {
+	if errors.Is(syscall.Kill(r.PID, 0), syscall.ESRCH) {
+		return true
+	}
+	c, err := net.DialTimeout("tcp", strings.TrimPrefix(r.Endpoint, "http://"), 5*time.Second)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // writeJSON prints v for programs, indented.

@@ -26,13 +26,13 @@ The exit code is 0 when the function answered and 2 when it failed.`,
 		Example: `  lambent invoke hello -d '{"name":"Ada"}'` + "\n  lambent invoke hello -d @event.json\n  lambent invoke hello --async",
 		Args:    cobra.ExactArgs(1),
 	}
-	running := dataFlag(d, cmd)
+	connect := clientFlags(d, cmd)
 	cmd.Flags().StringVarP(&payload, "payload", "d", "", "JSON to send: text, @FILE, or - for standard input")
 	cmd.Flags().StringVarP(&qualifier, "qualifier", "q", "", "version or alias")
 	cmd.Flags().BoolVar(&async, "async", false, "put the event into the function's queue and do not wait")
 	cmd.Flags().BoolVar(&quiet, "quiet", false, "do not print the log")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := running()
+		c, err := connect()
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ The exit code is 0 when the function answered and 2 when it failed.`,
 		if async {
 			h = http.Header{"X-Amz-Invocation-Type": {"Event"}}
 		}
-		resp, err := d.client(r).do(cmd.Context(), "lambda", http.MethodPost, path, h, body)
+		resp, err := c.do(cmd.Context(), "lambda", http.MethodPost, path, h, body)
 		if err != nil {
 			return err
 		}

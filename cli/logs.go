@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,13 +32,13 @@ func logsCommand(d *Deps) *cobra.Command {
 		Example: "  lambent logs hello\n  lambent logs hello -f --since 1h --filter ERROR",
 		Args:    cobra.ExactArgs(1),
 	}
-	running := dataFlag(d, cmd)
+	connect := clientFlags(d, cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines until interrupted")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far back to begin")
 	cmd.Flags().StringVar(&filter, "filter", "", "CloudWatch Logs filter pattern")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := running()
+		c, err := connect()
 		if err != nil {
 			return err
 		}
@@ -45,16 +46,41 @@ func logsCommand(d *Deps) *cobra.Command {
 		if !strings.Contains(group, "/") {
 			group = "/aws/lambda/" + group
 		}
-		c := d.client(r)
-		return d.printLog(cmd.Context(), c, group, filter, time.Now().Add(-since).UnixMilli(), follow, asJSON)
+		err = d.printLog(cmd.Context(), c, group, filter, time.Now().Add(-since).UnixMilli(), follow, asJSON)
+		if isNotFound(err) {
+			err = c.explainNoLog(cmd.Context(), args[0], group)
+		}
+		return err
 	}
 	return cmd
+}
+
+// explainNoLog says why there is no log group and what to do.
+func (c *client) explainNoLog(ctx context.Context, name, group string) error {
+	if name == group {
+		return fmt.Errorf("there is no log group %s in region %s; lambent exec -- aws logs describe-log-groups lists them", group, c.region)
+	}
+	var fn struct{}
+	err := c.json(ctx, "lambda", "GET", "/2015-03-31/functions/"+url.PathEscape(name)+"/configuration", &fn)
+	switch {
+	case isNotFound(err):
+		return fmt.Errorf("there is no function %s in region %s and no log of it; lambent status lists the functions, --region chooses another region", name, c.region)
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("function %s has not been called yet and has no log; lambent logs %[1]s -f waits for it", name)
+}
+
+func isNotFound(err error) bool {
+	var no *refusal
+	return errors.As(err, &no) && no.Code == "ResourceNotFoundException"
 }
 
 // printLog prints events from the millisecond from on. With follow, events that share the last
 // millisecond seen are read again and told apart by their ids.
 func (d *Deps) printLog(ctx context.Context, c *client, group, filter string, from int64, follow, asJSON bool) error {
 	seen := map[string]bool{}
+	waiting := false
 	for {
 		err := c.eachLogEvent(ctx, group, filter, from, func(e logEvent) error {
 			if seen[e.EventID] {
@@ -67,9 +93,12 @@ func (d *Deps) printLog(ctx context.Context, c *client, group, filter string, fr
 			seen[e.EventID] = true
 			return d.printEvent(e, asJSON)
 		})
-		var no *refusal
-		if errors.As(err, &no) && no.Code == "ResourceNotFoundException" && follow {
+		if follow && isNotFound(err) {
 			err = nil // the group comes with the function's first line
+			if !waiting {
+				fmt.Fprintf(d.Err, "there is no log group %s yet: waiting for its first line\n", group)
+			}
+			waiting = true
 		}
 		if err != nil || !follow {
 			if ctx.Err() != nil && follow {

@@ -54,14 +54,14 @@ func statusCommand(d *Deps) *cobra.Command {
 		Short: "Show what is deployed and where it answers",
 		Args:  cobra.NoArgs,
 	}
-	running := dataFlag(d, cmd)
+	connect := clientFlags(d, cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := running()
+		c, err := connect()
 		if err != nil {
 			return err
 		}
-		o, err := d.client(r).overview(cmd.Context())
+		o, err := c.overview(cmd.Context())
 		if err != nil {
 			return err
 		}
