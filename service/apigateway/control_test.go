@@ -44,6 +44,11 @@ func TestRestApi(t *testing.T) {
 		t.Errorf("types = %v", got.EndpointConfiguration.Types)
 	}
 
+	// A description replaced by nothing is gone, as AWS's console and CloudFormation take it away.
+	if got = must[apigateway.RestApi](b, "UpdateRestApi", patch("replace", "/description", new(""))); got.Description != nil {
+		t.Errorf("description = %q", *got.Description)
+	}
+
 	for range 2 {
 		must[apigateway.RestApi](b, "CreateRestApi", &apigateway.CreateRestApiInput{Name: new("more")})
 	}

@@ -61,10 +61,10 @@ func (t target) apply(ops []PatchOperation) error {
 
 func invalidPath(p patch) error { return badRequest("Invalid patch path %s", p.path) }
 
-// str sets a string: remove takes it away.
+// str sets a string: remove takes it away, and so does replacing it by nothing.
 func str(at **string) setter {
 	return func(p patch) error {
-		if p.op == "remove" {
+		if p.op == "remove" || cloud.Val(p.value) == "" {
 			*at = nil
 			return nil
 		}
@@ -93,7 +93,7 @@ func boolean(at **bool) setter {
 
 func integer(at **int32) setter {
 	return func(p patch) error {
-		if p.op == "remove" {
+		if p.op == "remove" || cloud.Val(p.value) == "" {
 			*at = nil
 			return nil
 		}

@@ -220,6 +220,9 @@ func TestStages(t *testing.T) {
 		"BadRequestException: Active stages pointing to this deployment must be moved or deleted")
 	must[apigatewayv2.DeleteStageOutput](b, "DeleteStage", &apigatewayv2.DeleteStageInput{ApiId: api, StageName: new("dev")})
 	must[apigatewayv2.DeleteDeploymentOutput](b, "DeleteDeployment", &apigatewayv2.DeleteDeploymentInput{ApiId: api, DeploymentId: d.DeploymentId})
+	if got := must[apigatewayv2.UpdateRouteOutput](b, "UpdateRoute", &apigatewayv2.UpdateRouteInput{ApiId: api, RouteId: route, Target: new("")}); got.Target != nil {
+		t.Errorf("a target taken away: %q", *got.Target)
+	}
 	must[apigatewayv2.DeleteApiOutput](b, "DeleteApi", &apigatewayv2.DeleteApiInput{ApiId: api})
 	b.get(*api, "/y", 404, `{"message":"Not Found"}`)
 }

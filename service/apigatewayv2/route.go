@@ -108,6 +108,9 @@ func (s *Service) updateRoute(ctx context.Context, c cloud.Caller, in *UpdateRou
 			return err
 		}
 		out = overlay(route, in)
+		if cloud.Val(route.Target) == "" {
+			route.Target = nil
+		}
 		if err := checkRoute(route); err != nil {
 			return err
 		}
