@@ -91,7 +91,11 @@ func (x *execution) beginRevert(row *resourceRow) func(context.Context) func(con
 		}
 		t := x.s.types[row.Cur.Type]
 		if len(changedProperties(t, row.Cur, row.Old)) == 0 {
+			failed := row.Step == stepFailed
 			row.Cur, row.Step = row.Old, stepUndone
+			if failed {
+				x.mark(row, row.Cur, "UPDATE_COMPLETE", "")
+			}
 			return nil
 		}
 		row.Step = stepUndoing

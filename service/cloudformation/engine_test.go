@@ -358,3 +358,28 @@ func TestCrashAmongTwins(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusedFirstCall has the first call of a change refused: the rollback leaves the resource alone,
+// whose service may refuse the way back as well.
+func TestRefusedFirstCall(t *testing.T) {
+	b := newBench(t)
+	b.create("alone", first)
+	b.want("alone", "CREATE_COMPLETE")
+	before := b.cloud.state()
+	b.cloud.mu.Lock()
+	b.cloud.hook = func(_ int, call string) error {
+		if call == "logs:PutRetentionPolicy" {
+			return cloud.NotImplemented("Retention")
+		}
+		return nil
+	}
+	b.cloud.mu.Unlock()
+	b.update("alone", strings.Replace(first, "RetentionInDays: 7", "RetentionInDays: 14", 1))
+	st := b.want("alone", "UPDATE_ROLLBACK_COMPLETE")
+	if got := b.cloud.state(); got != before {
+		t.Errorf("got\n%s\nwant\n%s", got, before)
+	}
+	if got := b.events(*st.StackId); !strings.Contains(got, "Group UPDATE_FAILED") || !strings.Contains(got, "Group UPDATE_COMPLETE") {
+		t.Error(got)
+	}
+}

@@ -221,6 +221,7 @@ type outcome struct {
 	id         string
 	attributes map[string]any
 	err        error
+	touched    bool // something may have changed, even though err is not nil
 }
 
 type finished struct {
@@ -337,7 +338,9 @@ func (x *execution) work(logical string, p *physical, old *physical) *work {
 	}
 	id, started := x.op.Identity, x.op.ID
 	w.do = func(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
-		return x.s.call.Call(ctx, id.caller(started, time.Now().UTC()), service, operation, in)
+		out, err := x.s.call.Call(ctx, id.caller(started, time.Now().UTC()), service, operation, in)
+		w.touched = w.touched || !reads(operation) && !refused(err)
+		return out, err
 	}
 	return w
 }
@@ -396,7 +399,7 @@ func (x *execution) guarded(w *work, fn func(*work) error) func(ctx context.Cont
 			if p := recover(); p != nil {
 				out.err = fmt.Errorf("resource type %s: %v", w.Type.Name, p)
 			}
-			out.id, out.attributes = w.ID, w.Attributes
+			out.id, out.attributes, out.touched = w.ID, w.Attributes, w.touched
 		}()
 		w.ctx = ctx
 		if err := x.reveal(ctx, w); err != nil {

@@ -162,7 +162,9 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 		row.Cur.Uncertain = true
 		return x.guarded(x.work(row.ID, row.Cur, nil), t.Create)
 	case stepUpdating:
-		return x.guarded(x.work(row.ID, row.Cur, row.Old), t.Update)
+		w := x.work(row.ID, row.Cur, row.Old)
+		w.touched = true // by the attempt that was cut off
+		return x.guarded(w, t.Update)
 	}
 	return nil
 }
@@ -295,21 +297,12 @@ func (x *execution) beginChange(ctx context.Context, row *resourceRow, next *phy
 	next.Attributes = row.Old.Attributes
 	row.Cur, row.Step = next, stepUpdating
 	x.mark(row, row.Cur, "UPDATE_IN_PROGRESS", "")
-	old := row.Old
-	if old.Dirty {
-		old = nil
-	}
-	return x.guarded(x.work(row.ID, row.Cur, old), t.Update)
+	return x.guarded(x.work(row.ID, row.Cur, row.Old), t.Update)
 }
 
 // changedProperties lists the properties that differ; the stack's tags count as a change of Tags.
 func changedProperties(t *resourceType, old, next *physical) []string {
-	out := changed(withTags(t, old.Properties, old.Tags), withTags(t, next.Properties, next.Tags))
-	if old.Dirty && len(out) == 0 {
-		out = sortedKeys(next.Properties)
-		out = slices.DeleteFunc(out, func(k string) bool { return t.schema.fields[k] != nil && t.schema.fields[k].fresh })
-	}
-	return out
+	return changed(withTags(t, old.Properties, old.Tags), withTags(t, next.Properties, next.Tags))
 }
 
 // replaces tells whether a change of these properties needs a new resource.
@@ -335,12 +328,17 @@ func (x *execution) endForward(id string) func(outcome) {
 		if o.attributes != nil {
 			p.Attributes = maps.Clone(o.attributes)
 		}
-		p.Uncertain, p.Dirty = false, false
+		p.Uncertain = false
 		if o.err != nil {
+			updating := row.Step == stepUpdating
 			row.Step = stepFailed
 			// The call answered with an error, so nothing was made, unless it never answered at all.
 			p.Uncertain = creating && o.id == "" && timedOut(o.err)
 			x.mark(row, p, x.verb(row)+"_FAILED", x.reason(x.s.types[p.Type], o.err))
+			if updating && !o.touched { // refused at the first call: it is what it was
+				same := *row.Old
+				row.Cur = &same
+			}
 			return
 		}
 		row.Step = stepDone

@@ -1,6 +1,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ func pointer(name string) string {
 func (w *work) replacements(properties ...string) []any {
 	var out []any
 	for _, p := range properties {
-		if w.changed(p) && (w.Props[p] != nil || w.Old[p] != nil) {
+		if w.sets(p) {
 			value := w.Props[p]
 			if value == nil {
 				value = ""
@@ -112,9 +113,10 @@ func restAPI() *resourceType {
 				}
 			}
 			patches := w.replacements("Name", "Description", "MinimumCompressionSize", "DisableExecuteApiEndpoint")
-			if w.changed("ApiKeySourceType") && w.Props["ApiKeySourceType"] != nil {
-				patches = append(patches, patch("replace", "/apiKeySource", w.Props["ApiKeySourceType"]))
+			if w.changed("ApiKeySourceType") {
+				patches = append(patches, patch("replace", "/apiKeySource", cmp.Or(w.text("ApiKeySourceType"), "HEADER")))
 			}
+			patches = append(patches, endpointPatches(w)...)
 			if w.changed("Policy") {
 				p := policy(w)
 				if p == nil {
@@ -123,11 +125,6 @@ func restAPI() *resourceType {
 				patches = append(patches, patch("replace", "/policy", p))
 			}
 			patches = append(patches, setPatches("/binaryMediaTypes/", items(w.Props, "BinaryMediaTypes"), items(w.Old, "BinaryMediaTypes"))...)
-			is, was := items(w.Props, "EndpointConfiguration", "Types"), items(w.Old, "EndpointConfiguration", "Types")
-			if len(is) == 1 && len(was) == 1 && is[0] != was[0] {
-				text, _ := cfn.Text(was[0])
-				patches = append(patches, patch("replace", "/endpointConfiguration/types/"+text, is[0]))
-			}
 			if err := w.patched("UpdateRestApi", map[string]any{"restApiId": w.ID}, patches); err != nil {
 				return err
 			}
@@ -138,6 +135,30 @@ func restAPI() *resourceType {
 			return err
 		},
 	}
+}
+
+// endpointPatches set where an API can be reached: at the edge over IPv4 unless something else is said.
+func endpointPatches(w *work) []any {
+	if !w.changed("EndpointConfiguration") {
+		return nil
+	}
+	endpoint := func(v any) (kind, address string) {
+		kind = "EDGE"
+		if types := items(v, "Types"); len(types) > 0 {
+			kind, _ = cfn.Text(types[0])
+		}
+		return kind, cmp.Or(str(v, "IpAddressType"), "ipv4")
+	}
+	kind, address := endpoint(w.Props["EndpointConfiguration"])
+	wasKind, wasAddress := endpoint(w.Old["EndpointConfiguration"])
+	var out []any
+	if kind != wasKind {
+		out = append(out, patch("replace", "/endpointConfiguration/types/"+wasKind, kind))
+	}
+	if address != wasAddress {
+		out = append(out, patch("replace", "/endpointConfiguration/ipAddressType", address))
+	}
+	return out
 }
 
 // setPatches are the patches that add and remove the members of a set.
@@ -373,7 +394,11 @@ func restStage() *resourceType {
 				return err
 			}
 			w.ID = w.text("StageName")
-			return w.patched("UpdateStage", name(w), append(w.stagePatches(), w.replacements("ClientCertificateId")...))
+			patches, err := w.stagePatches()
+			if err != nil {
+				return err
+			}
+			return w.patched("UpdateStage", name(w), append(patches, w.replacements("ClientCertificateId")...))
 		},
 		Update: func(w *work) error {
 			if w.Props["CanarySetting"] != nil {
@@ -389,7 +414,11 @@ func restStage() *resourceType {
 					patches = append(patches, patch("remove", "/variables/"+pointer(k), nil))
 				}
 			}
-			if err := w.patched("UpdateStage", name(w), append(patches, w.stagePatches()...)); err != nil {
+			more, err := w.stagePatches()
+			if err != nil {
+				return err
+			}
+			if err := w.patched("UpdateStage", name(w), append(patches, more...)); err != nil {
 				return err
 			}
 			return w.retag("TagResource", "UntagResource", w.restARN("/restapis/"+w.text("RestApiId")+"/stages/"+w.ID), "tags", "tagKeys")
@@ -402,7 +431,7 @@ func restStage() *resourceType {
 }
 
 // stagePatches set what CreateStage does not take: access logs and the settings of methods.
-func (w *work) stagePatches() []any {
+func (w *work) stagePatches() ([]any, error) {
 	var out []any
 	if w.changed("AccessLogSetting") {
 		if a := w.Props["AccessLogSetting"]; a != nil {
@@ -413,20 +442,35 @@ func (w *work) stagePatches() []any {
 		}
 	}
 	if !w.changed("MethodSettings") {
-		return out
+		return out, nil
 	}
 	paths := map[string]string{"MetricsEnabled": "metrics/enabled", "LoggingLevel": "logging/loglevel", "DataTraceEnabled": "logging/dataTrace",
 		"ThrottlingBurstLimit": "throttling/burstLimit", "ThrottlingRateLimit": "throttling/rateLimit", "CachingEnabled": "caching/enabled",
 		"CacheTtlInSeconds": "caching/ttlInSeconds", "CacheDataEncrypted": "caching/dataEncrypted"}
-	for _, s := range items(w.Props, "MethodSettings") {
-		at := "/" + strings.TrimPrefix(settingPath(str(s, "ResourcePath")), "/") + "/" + str(s, "HttpMethod") + "/"
-		for _, k := range sortedKeys(paths) {
-			if v := s.(map[string]any)[k]; v != nil {
-				out = append(out, patch("replace", at+paths[k], v))
+	path := func(setting any) string {
+		return "/" + settingPath(str(setting, "ResourcePath")) + "/" + str(setting, "HttpMethod")
+	}
+	// What is not said any more goes back to its default with the whole setting. Only those that are there
+	// can be removed, and an attempt that was cut off may have done so already.
+	if were := items(w.Old, "MethodSettings"); len(were) > 0 {
+		stage, err := w.call("GetStage", w.in("RestApiId", "StageName"))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range were {
+			if at(stage, "methodSettings", strings.TrimPrefix(cmp.Or(str(s, "ResourcePath"), "*"), "/")+"/"+str(s, "HttpMethod")) != nil {
+				out = append(out, patch("remove", path(s), nil))
 			}
 		}
 	}
-	return out
+	for _, s := range items(w.Props, "MethodSettings") {
+		for _, k := range sortedKeys(paths) {
+			if v := s.(map[string]any)[k]; v != nil {
+				out = append(out, patch("replace", path(s)+"/"+paths[k], v))
+			}
+		}
+	}
+	return out, nil
 }
 
 // settingPath escapes a resource path as method settings have it: /a/b is ~1a~1b, /* means every path.

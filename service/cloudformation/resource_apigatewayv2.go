@@ -2,7 +2,11 @@ package cloudformation
 
 import "lambent/cloud"
 
-import "maps"
+import (
+	"maps"
+
+	"lambent/lang/cfn"
+)
 
 func apiGatewayV2Types() []*resourceType {
 	return []*resourceType{httpAPI(), httpStage(), httpIntegration(), httpRoute(), httpDeployment()}
@@ -88,7 +92,8 @@ func httpAPI() *resourceType {
 					return cloud.NotImplemented("Update of " + p + " of AWS::ApiGatewayV2::Api")
 				}
 			}
-			in := w.settings(map[string]any{"Description": "", "Version": "", "DisableExecuteApiEndpoint": false}, settings...)
+			in := w.settings(map[string]any{"Description": "", "Version": "", "DisableExecuteApiEndpoint": false, "IpAddressType": "ipv4",
+				"RouteSelectionExpression": "$request.method $request.path", "ApiKeySelectionExpression": "$request.header.x-api-key"}, settings...)
 			if w.Old["CorsConfiguration"] != nil && w.Props["CorsConfiguration"] == nil {
 				if _, err := w.call("DeleteCorsConfiguration", map[string]any{"ApiId": w.ID}); gone(err) != nil {
 					return err
@@ -129,8 +134,15 @@ func httpStage() *resourceType {
 			return nil
 		},
 		Update: func(w *work) error {
-			in := w.settings(map[string]any{"Description": "", "StageVariables": map[string]any{}, "DefaultRouteSettings": map[string]any{},
-				"RouteSettings": map[string]any{}, "AutoDeploy": false, "AccessLogSettings": map[string]any{}}, settings...)
+			in := w.settings(map[string]any{"Description": "", "StageVariables": map[string]any{}, "AutoDeploy": false,
+				"DefaultRouteSettings": map[string]any{"DetailedMetricsEnabled": false}, "AccessLogSettings": map[string]any{}}, settings...)
+			// An update of a stage only adds: a variable goes by becoming empty, a route's settings by a call of their own.
+			if variables, ok := in["StageVariables"].(map[string]any); ok {
+				in["StageVariables"] = emptied(variables, w.Old["StageVariables"])
+			}
+			if err := dropRouteSettings(w, name(w)); err != nil {
+				return err
+			}
 			if len(in) > 0 {
 				maps.Copy(in, name(w))
 				if _, err := w.call("UpdateStage", in); err != nil {
@@ -147,6 +159,34 @@ func httpStage() *resourceType {
 	}
 }
 
+// emptied is a map with an empty string for each key that was there and is not any more.
+func emptied(is map[string]any, was any) map[string]any {
+	out := maps.Clone(is)
+	for k := range tagMap(was) {
+		if _, kept := is[k]; !kept {
+			out[k] = ""
+		}
+	}
+	return out
+}
+
+// dropRouteSettings takes away the settings of a stage's routes that are not there any more or differ.
+func dropRouteSettings(w *work, stage map[string]any) error {
+	was, _ := w.Old["RouteSettings"].(map[string]any)
+	is, _ := w.Props["RouteSettings"].(map[string]any)
+	for _, route := range sortedKeys(was) {
+		if now, kept := is[route]; kept && cfn.Equal(now, was[route]) {
+			continue
+		}
+		in := maps.Clone(stage)
+		in["RouteKey"] = route
+		if _, err := w.call("DeleteRouteSettings", in); gone(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func httpIntegration() *resourceType {
 	return httpMember(&resourceType{
 		Name: "AWS::ApiGatewayV2::Integration",
@@ -156,7 +196,7 @@ func httpIntegration() *resourceType {
 		Attributes: []string{"IntegrationId"},
 	}, "Integration", "IntegrationId", func(w *work, item any) bool {
 		return str(item, "IntegrationType") == w.text("IntegrationType") && str(item, "IntegrationUri") == w.text("IntegrationUri")
-	}, map[string]any{"Description": "", "CredentialsArn": ""},
+	}, map[string]any{"Description": "", "CredentialsArn": "", "TimeoutInMillis": number("30000")},
 		"IntegrationType", "IntegrationUri", "IntegrationMethod", "IntegrationSubtype", "PayloadFormatVersion", "TimeoutInMillis", "ConnectionId",
 		"ConnectionType", "ContentHandlingStrategy", "CredentialsArn", "Description", "PassthroughBehavior", "RequestParameters", "RequestTemplates",
 		"ResponseParameters", "TemplateSelectionExpression", "TlsConfig")
@@ -169,7 +209,7 @@ func httpRoute() *resourceType {
 			ModelSelectionExpression RequestModels:map RequestParameters:map({Required!:bool}) RouteResponseSelectionExpression`,
 		Attributes: []string{"RouteId"},
 	}, "Route", "RouteId", func(w *work, item any) bool { return str(item, "RouteKey") == w.text("RouteKey") },
-		map[string]any{"AuthorizationType": "NONE", "OperationName": "", "ApiKeyRequired": false, "AuthorizationScopes": []any{}},
+		map[string]any{"Target": "", "AuthorizationType": "NONE", "OperationName": "", "ApiKeyRequired": false, "AuthorizationScopes": []any{}},
 		"RouteKey", "Target", "AuthorizationType", "AuthorizerId", "AuthorizationScopes", "ApiKeyRequired", "OperationName",
 		"ModelSelectionExpression", "RequestModels", "RequestParameters", "RouteResponseSelectionExpression")
 }

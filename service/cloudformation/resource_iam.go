@@ -63,17 +63,15 @@ func updateRole(w *work) error {
 			return err
 		}
 	}
-	if w.changed("PermissionsBoundary") {
+	if w.sets("PermissionsBoundary") {
 		operation := "PutRolePermissionsBoundary"
 		in := w.in("PermissionsBoundary")
 		if len(in) == 0 {
 			operation = "DeleteRolePermissionsBoundary"
 		}
 		in["RoleName"] = w.ID
-		if len(in) > 1 || w.Old["PermissionsBoundary"] != nil {
-			if _, err := w.call(operation, in); err != nil {
-				return err
-			}
+		if _, err := w.call(operation, in); err != nil {
+			return err
 		}
 	}
 	if err := w.rolePolicies(); err != nil {

@@ -73,6 +73,7 @@ func updateFunction(w *work) error {
 		if err != nil {
 			return err
 		}
+		in["Architectures"] = []any{"x86_64"}
 		maps.Copy(in, w.in("Architectures"))
 		in["FunctionName"] = w.ID
 		if _, err := w.call("UpdateFunctionCode", in); err != nil {
@@ -110,26 +111,29 @@ func updateFunction(w *work) error {
 // functionExtras sets what has operations of its own.
 func (w *work) functionExtras() error {
 	name := map[string]any{"FunctionName": w.ID}
-	if w.changed("ReservedConcurrentExecutions") {
+	if w.sets("ReservedConcurrentExecutions") {
 		operation, in := "PutFunctionConcurrency", w.in("ReservedConcurrentExecutions")
 		if len(in) == 0 {
 			operation = "DeleteFunctionConcurrency"
 		}
 		maps.Copy(in, name)
-		if len(in) > 1 || w.Old["ReservedConcurrentExecutions"] != nil {
-			if _, err := w.call(operation, in); err != nil {
-				return err
-			}
+		if _, err := w.call(operation, in); err != nil {
+			return err
 		}
 	}
-	if m, ok := w.Props["RuntimeManagementConfig"].(map[string]any); ok && w.changed("RuntimeManagementConfig") {
-		in := maps.Clone(m)
+	if w.sets("RuntimeManagementConfig") {
+		in := map[string]any{"UpdateRuntimeOn": "Auto"}
+		if m, ok := w.Props["RuntimeManagementConfig"].(map[string]any); ok {
+			in = maps.Clone(m)
+		}
 		maps.Copy(in, name)
 		if _, err := w.call("PutRuntimeManagementConfig", in); err != nil {
 			return err
 		}
 	}
-	if in := w.in("RecursiveLoop"); len(in) > 0 && w.changed("RecursiveLoop") {
+	if w.sets("RecursiveLoop") {
+		in := map[string]any{"RecursiveLoop": "Terminate"}
+		maps.Copy(in, w.in("RecursiveLoop"))
 		maps.Copy(in, name)
 		if _, err := w.call("PutFunctionRecursionConfig", in); err != nil {
 			return err

@@ -19,9 +19,6 @@ type bucketPart struct {
 }
 
 func bucketParts() []bucketPart {
-	same := func(property string) func(w *work) any {
-		return func(w *work) any { return w.Props[property] }
-	}
 	return []bucketPart{
 		{"BucketEncryption", "PutBucketEncryption", "ServerSideEncryptionConfiguration", bucketEncryption, "DeleteBucketEncryption"},
 		{"VersioningConfiguration", "PutBucketVersioning", "VersioningConfiguration", func(w *work) any {
@@ -30,8 +27,19 @@ func bucketParts() []bucketPart {
 			}
 			return map[string]any{"Status": "Suspended"}
 		}, ""},
-		{"PublicAccessBlockConfiguration", "PutPublicAccessBlock", "PublicAccessBlockConfiguration", same("PublicAccessBlockConfiguration"), "DeletePublicAccessBlock"},
-		{"OwnershipControls", "PutBucketOwnershipControls", "OwnershipControls", same("OwnershipControls"), "DeleteBucketOwnershipControls"},
+		{"PublicAccessBlockConfiguration", "PutPublicAccessBlock", "PublicAccessBlockConfiguration", func(w *work) any {
+			if v := w.Props["PublicAccessBlockConfiguration"]; v != nil {
+				return v
+			}
+			// As a new bucket has it.
+			return map[string]any{"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true}
+		}, ""},
+		{"OwnershipControls", "PutBucketOwnershipControls", "OwnershipControls", func(w *work) any {
+			if v := w.Props["OwnershipControls"]; v != nil {
+				return v
+			}
+			return map[string]any{"Rules": []any{map[string]any{"ObjectOwnership": "BucketOwnerEnforced"}}}
+		}, ""},
 		{"CorsConfiguration", "PutBucketCors", "CORSConfiguration", bucketCORS, "DeleteBucketCors"},
 		{"LifecycleConfiguration", "PutBucketLifecycleConfiguration", "LifecycleConfiguration", bucketLifecycle, "DeleteBucketLifecycle"},
 		{"WebsiteConfiguration", "PutBucketWebsite", "WebsiteConfiguration", bucketWebsite, "DeleteBucketWebsite"},
@@ -82,7 +90,7 @@ func s3Bucket() *resourceType {
 			if err := w.unsupportedBucket(); err != nil {
 				return err
 			}
-			in := map[string]any{"Bucket": w.Name}
+			in := map[string]any{"Bucket": w.Name, "ACL": cannedACL(w.text("AccessControl"))}
 			if w.Region != "us-east-1" {
 				in["CreateBucketConfiguration"] = map[string]any{"LocationConstraint": w.Region}
 			}
@@ -129,8 +137,7 @@ func (w *work) unsupportedBucket() error {
 func (w *work) configureBucket() error {
 	for _, p := range bucketParts() {
 		given := w.Props[p.property] != nil
-		had := w.Old[p.property] != nil
-		if !w.changed(p.property) || !given && !had {
+		if !w.sets(p.property) {
 			continue
 		}
 		in := map[string]any{"Bucket": w.ID}
@@ -144,11 +151,13 @@ func (w *work) configureBucket() error {
 			return err
 		}
 	}
-	if acl := w.text("AccessControl"); w.changed("AccessControl") && (acl != "" || w.Old["AccessControl"] != nil) {
-		_, err := w.call("PutBucketAcl", map[string]any{"Bucket": w.ID, "ACL": cannedACL(acl)})
-		return err
+	// A new bucket was made with its ACL. One whose owner owns everything refuses even to be told what it is.
+	acl, was := cannedACL(w.text("AccessControl")), cannedACL(str(w.Old, "AccessControl"))
+	if acl == was || w.Old == nil {
+		return nil
 	}
-	return nil
+	_, err := w.call("PutBucketAcl", map[string]any{"Bucket": w.ID, "ACL": acl})
+	return err
 }
 
 // cannedACL turns PublicRead into public-read.

@@ -152,7 +152,6 @@ type physical struct {
 	Name        string // name reserved for it, chosen before it was made
 	Expected    string // the id that it will have, where that is known before it is made
 	Uncertain   bool   // a call that makes it was begun and its answer is not known
-	Dirty       bool   // an update of it failed half way: the next one must set everything
 	Properties  map[string]any
 	Tags        map[string]string // of the stack
 	Attributes  map[string]any    // what Fn::GetAtt may ask for

@@ -85,6 +85,7 @@ type work struct {
 	Notes      map[string]any
 	Resumed    bool // an earlier attempt may have been made already
 	Claimed    func(id string) bool
+	touched    bool // a call may have changed something
 
 	do func(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error)
 }
@@ -148,6 +149,27 @@ func (w *work) changed(properties ...string) bool {
 		_, is := w.Props[p]
 		return was != is || is && !cfn.Equal(w.Old[p], w.Props[p])
 	})
+}
+
+// sets tells whether there is something to do for a property: it changed, and is given or was.
+func (w *work) sets(property string) bool {
+	return w.changed(property) && (w.Props[property] != nil || w.Old[property] != nil)
+}
+
+// reads tells whether an operation changes nothing, by AWS's verbs.
+func reads(operation string) bool {
+	for _, verb := range []string{"Get", "List", "Describe", "Head"} {
+		if strings.HasPrefix(operation, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// refused tells whether err is a service's answer that it did not do what it was asked for.
+func refused(err error) bool {
+	var f *cloud.Fault
+	return errors.As(err, &f) && (f.Status < 500 || f.Status == 501)
 }
 
 // absent makes a Before: read must say that there is nothing of the name that the author chose.
