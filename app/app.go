@@ -110,7 +110,7 @@ func (p *cloudParts) openData() (err error) {
 	}
 	p.onClose(p.data.close)
 	if p.master, err = p.data.masterKey(); err != nil {
-		return fmt.Errorf("master key: %w", err)
+		return err
 	}
 	p.key, err = p.data.rootKey(p.config)
 	return err
@@ -142,7 +142,7 @@ func (p *cloudParts) openCA() (err error) {
 		host = p.domain
 	}
 	p.ca, err = ca.Open(ca.Config{Dir: p.data.ca(), Domain: host})
-	return err
+	return explainWrite(p.data.path, err)
 }
 
 // serve runs everything until ctx ends or a part fails.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"lambent/cli"
+	"lambent/kv/driver"
 )
 
 // dataFolder is the folder that holds everything of a cloud.
@@ -58,7 +59,7 @@ func explainWrite(path string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, driver.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("data folder %s: the disk is full; free some space or name another folder with --data", path)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data folder %s cannot be written by this user; mend its permissions or name another with --data", path)

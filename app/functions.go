@@ -31,7 +31,7 @@ const innerEndpoint = "127.0.0.1:4566"
 func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.LogSink) (*invoke.Invoker, error) {
 	walls, err := process.Open(process.Config{Dir: p.data.sandboxes()})
 	if err != nil {
-		return nil, err
+		return nil, explainWrite(p.data.path, err)
 	}
 	p.onClose(walls.Close)
 	records := invoke.NewLogs(sink)
@@ -49,7 +49,7 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	}
 	code, err := invoke.OpenCode(p.blobs, p.data.code(), 0)
 	if err != nil {
-		return nil, err
+		return nil, explainWrite(p.data.path, err)
 	}
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)

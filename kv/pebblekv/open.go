@@ -86,7 +86,11 @@ func Open(dir string, o Options) (*Engine, error) {
 		return nil, lockError(dir, err)
 	}
 	e := &Engine{lock: lock, fatal: o.Fatal, space: newSpace(o, dir)}
-	if err := e.open(dir, o); err != nil {
+	err = e.space.checkOpen()
+	if err == nil {
+		err = e.open(dir, o)
+	}
+	if err != nil {
 		_ = lock.Close() // says nothing that err does not
 		return nil, openError(dir, err)
 	}
@@ -109,11 +113,18 @@ func (e *Engine) open(dir string, o Options) (err error) {
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	if e.db, err = openPebble(dir, po); err != nil {
+	_, err = survive(func() error {
+		e.db, err = pebble.Open(dir, po)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	if err := e.load(); err != nil {
+	died, err := survive(e.load) // the first start writes
+	if err != nil && !died {
 		_ = e.db.Close()
+	}
+	if err != nil {
 		return err
 	}
 	e.opened.Store(true)
@@ -173,7 +184,7 @@ func lockError(dir string, err error) error {
 // openError says in one line what is wrong with the folder.
 func openError(dir string, err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, driver.ErrFull), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("open store %s: the disk is full: %w", dir, driver.ErrFull)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("open store %s: the folder cannot be written: %w", dir, err)
@@ -229,16 +240,17 @@ type words struct {
 func (w *words) Error() string { return w.msg }
 func (w *words) Unwrap() error { return w.cause }
 
-// openPebble is pebble.Open that returns as an error what Pebble calls fatal.
-func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+// survive runs a step of the opening and returns what Pebble dies of in it as an error. Pebble holds locks then, so
+// that the DB cannot be closed any more.
+func survive(step func() error) (died bool, err error) {
 	defer func() {
 		switch p := recover().(type) {
 		case nil:
 		case fatal:
-			err = p.error
+			died, err = true, p.error
 		default:
 			panic(p)
 		}
 	}()
-	return pebble.Open(dir, o)
+	return false, step()
 }

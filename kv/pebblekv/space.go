@@ -43,6 +43,19 @@ func (s *space) check() error {
 	return nil
 }
 
+// checkOpen returns driver.ErrFull when there is not even room to open the store: Pebble begins a log and a manifest
+// and writes tables out of what the last log holds, in the background, where running out of space can only end the process.
+func (s *space) checkOpen() error {
+	if s.off {
+		return nil
+	}
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	if err == nil && usage.AvailBytes < s.least/4 {
+		return driver.ErrFull
+	}
+	return nil
+}
+
 func (s *space) look() {
 	usage, err := s.fs.GetDiskUsage(s.dir)
 	if err != nil {
