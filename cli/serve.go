@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -16,7 +19,9 @@ func serveCommand(d *Deps) *cobra.Command {
 
 Without a flag everything is on: the first start makes the data folder, an account with a root
 access key and the cloud's own certificate authority, and prints the one line needed to use it.
-Every flag can also be given as LAMBENT_NAME in the environment or in a YAML file (--config).`,
+Every flag can also be given as LAMBENT_NAME in the environment or in a YAML file (--config).
+
+SIGINT and SIGTERM let requests in flight finish within --drain-timeout; a second one ends at once.`,
 		Example: "  lambent serve\n  lambent serve --data ./cloud --listen 127.0.0.1:0",
 		Args:    cobra.NoArgs,
 	}
@@ -28,6 +33,8 @@ Every flag can also be given as LAMBENT_NAME in the environment or in a YAML fil
 		if printConfig {
 			return d.Server.PrintConfig(o, d.Out, asJSON)
 		}
+		// The first signal has ended the context: the next one takes its usual way and ends the process at once.
+		defer context.AfterFunc(cmd.Context(), func() { signal.Reset(syscall.SIGINT, syscall.SIGTERM) })()
 		return d.Server.Serve(cmd.Context(), o, func(r Running) { d.announce(r, o, asJSON) })
 	}
 	return cmd

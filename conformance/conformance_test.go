@@ -94,9 +94,11 @@ var servers = newRegistry()
 //	cloud start [FLAG...]   and sets $ENDPOINT, $DOMAIN, $KEY, $SECRET
 //	cloud stop              as Ctrl-C does
 //	cloud kill              as a power cut does to the process: kill -9
+//	cloud signal INT|TERM   and does not wait
+//	[!] cloud ended         waits for its end, which must [not] be with exit code 0
 func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) == 0 {
-		ts.Fatalf("usage: cloud start [FLAG...] | stop | kill")
+	if len(args) == 0 || neg && args[0] != "ended" || args[0] == "signal" && len(args) != 2 {
+		ts.Fatalf("usage: cloud start [FLAG...] | stop | kill | signal INT|TERM | ended")
 	}
 	switch args[0] {
 	case "start":
@@ -105,6 +107,21 @@ func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(endCloud(ts, syscall.SIGINT))
 	case "kill":
 		ts.Check(endCloud(ts, syscall.SIGKILL))
+	case "signal":
+		signal, ok := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[1]]
+		if !ok {
+			ts.Fatalf("cloud: no such signal %q", args[1])
+		}
+		if s := servers.get(ts.MkAbs(".")); s == nil {
+			ts.Fatalf("no cloud runs")
+		} else {
+			ts.Check(s.cmd.Process.Signal(signal))
+		}
+	case "ended":
+		err := endCloud(ts, 0)
+		if neg == (err == nil) {
+			ts.Fatalf("the cloud ended with %v", err)
+		}
 	default:
 		ts.Fatalf("cloud: no such verb %q", args[0])
 	}
@@ -148,7 +165,7 @@ func readJSON(ts *testscript.TestScript, file string, v any) {
 	ts.Check(json.Unmarshal(b, v))
 }
 
-// endCloud ends the script's cloud, if one runs, and waits for it.
+// endCloud sends the script's cloud, if one runs, a signal and waits for its end. Signal 0 is none.
 func endCloud(ts *testscript.TestScript, signal syscall.Signal) error {
 	s := servers.take(ts.MkAbs("."))
 	if s == nil {

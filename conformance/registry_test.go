@@ -21,6 +21,12 @@ func (r *registry) put(script string, s *server) {
 	r.servers[script] = s
 }
 
+func (r *registry) get(script string) *server {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.servers[script]
+}
+
 func (r *registry) take(script string) *server {
 	r.mu.Lock()
 	defer r.mu.Unlock()
