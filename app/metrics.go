@@ -69,6 +69,7 @@ func (m storeMetrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(storeBytes, float64(s.Engine.LogBytes), "log")
 	gauge(storeBytes, float64(s.Engine.MemTableBytes), "memtable")
 	gauge(storeBytes, float64(s.Engine.CacheBytes), "cache")
+	gauge(storeBytes, float64(s.Engine.RowBytes), "rows")
 	gauge(storeRunning, float64(s.Engine.Running))
 	gauge(recentWrites, float64(s.Engine.RecentWrites))
 	ch <- syncHistogram(s.Engine.Sync)

@@ -128,8 +128,9 @@ type Stats struct {
 	LogBytes      uint64 // the part of it that is write-ahead log
 	MemTableBytes uint64
 	CacheBytes    uint64
-	RecentWrites  int // writes remembered for conflict checks
-	Running       int // transactions in progress
+	RowBytes      uint64 // rows kept in memory because they were read lately
+	RecentWrites  int    // writes remembered for conflict checks
+	Running       int    // transactions in progress
 }
 
 // Latency is a histogram of durations.

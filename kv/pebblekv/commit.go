@@ -71,6 +71,7 @@ func (e *Engine) accept(t *txn, ops []driver.Op) (uint64, error) {
 	}
 	version := e.assigned.Load() + 1
 	stamp(ops, version)
+	e.rows.write(ops, version)
 	r.forgetLocked(e.durable.version.Load(), e.applied.Load())
 	r.addLocked(ops, version)
 	e.assigned.Store(version)

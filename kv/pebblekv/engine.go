@@ -15,7 +15,7 @@
 //
 // # Locks
 //
-// commitMu -> recent.mu means that recent.mu may be taken while commitMu is held, not the opposite. All
+// commitMu -> recent.mu -> rows.mu means that recent.mu may be taken while commitMu is held, not the opposite. All
 // other locks here are taken alone.
 package pebblekv
 
@@ -46,6 +46,7 @@ type Engine struct {
 	applied   atomic.Uint64 // every commit up to here is visible; stored while commitMu is held
 	durable   durable
 	recent    recent
+	rows      rows
 	snapshots snapshots
 
 	opened  atomic.Bool           // Open has succeeded

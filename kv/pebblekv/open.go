@@ -154,6 +154,7 @@ func (e *Engine) load() error {
 	e.applied.Store(last)
 	e.durable.version.Store(last)
 	e.recent.init(last)
+	e.rows.init(rowBytes)
 	return nil
 }
 

@@ -41,6 +41,7 @@ func (e *Engine) Stats() driver.Stats {
 		TooOld:       e.counts.tooOld.Load(),
 		RecentWrites: e.recent.size(),
 		Running:      e.running.count(),
+		RowBytes:     uint64(e.rows.size()),
 	}
 	s.Sync.Sum = time.Duration(e.counts.syncSum.Load())
 	for i := range e.counts.sync {

@@ -51,13 +51,19 @@ func (t *txn) Get(ctx context.Context, key []byte, tracked bool) ([]byte, error)
 }
 
 func (t *txn) get(key []byte) ([]byte, error) {
+	rows := &t.e.rows
+	if v, found := rows.get(key, t.snap.version); found {
+		return v, nil
+	}
 	v, closer, err := t.snap.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
+		rows.keep(key, nil, t.snap.version)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	rows.keep(key, v, t.snap.version)
 	out := append(make([]byte, 0, len(v)), v...)
 	return out, closer.Close()
 }
