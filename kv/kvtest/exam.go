@@ -45,6 +45,8 @@ func Run(t *testing.T, open func(t testing.TB) driver.Engine) {
 	t.Run("Model", func(t *testing.T) { testModel(t, open) })
 	t.Run("Histories", func(t *testing.T) { testHistories(t, open) })
 	t.Run("Closed", func(t *testing.T) { testClosed(t, open(t)) })
+	t.Run("Export", func(t *testing.T) { testExport(t, open) })
+	t.Run("Import", func(t *testing.T) { testImport(t, open) })
 }
 
 // store returns the root handle of a store over engine that is closed at the end of the test.

@@ -1,9 +1,13 @@
 package pebblekv
 
 import (
+	"context"
+	"errors"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"lambent/kv/driver"
 )
 
 // snapshots lends Pebble snapshots to transactions. Taking and closing one costs more than a small read
@@ -65,3 +69,39 @@ func (s *snapshots) dropLocked() {
 
 // close closes the Pebble snapshot, which reports nothing but a second close.
 func (c *snapshot) close() { _ = c.Snapshot.Close() }
+
+// scan reads a range of the snapshot.
+func (c *snapshot) scan(ctx context.Context, r driver.Range) (out []driver.KV, err error) {
+	it, err := c.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Begin, UpperBound: r.End})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	first, next := it.First, it.Next
+	if r.Reverse {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok && (r.Limit == 0 || len(out) < r.Limit); ok = next() {
+		if len(out)%scanCheck == scanCheck-1 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, entry(it.Key(), value))
+	}
+	return out, it.Error()
+}
+
+// scanCheck is how many entries a scan reads between looks at its context.
+const scanCheck = 1024
+
+// entry copies a key and its value into one allocation.
+func entry(key, value []byte) driver.KV {
+	n := len(key)
+	buf := make([]byte, n+len(value))
+	copy(buf, key)
+	copy(buf[n:], value)
+	return driver.KV{Key: buf[:n:n], Value: buf[n:]}
+}

@@ -90,39 +90,11 @@ func (t *txn) Scan(ctx context.Context, r driver.Range, tracked bool) (out []dri
 	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
-	it, err := t.snap.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: r.Begin, UpperBound: r.End})
-	if err != nil {
+	if out, err = t.snap.scan(ctx, r); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	first, next := it.First, it.Next
-	if r.Reverse {
-		first, next = it.Last, it.Prev
-	}
-	for ok := first(); ok && (r.Limit == 0 || len(out) < r.Limit); ok = next() {
-		if len(out)%scanCheck == scanCheck-1 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, entry(it.Key(), value))
-	}
 	t.noteRange(seen(r, out), tracked)
-	return out, it.Error()
-}
-
-// scanCheck is how many entries a scan reads between looks at its context.
-const scanCheck = 1024
-
-// entry copies a key and its value into one allocation.
-func entry(key, value []byte) driver.KV {
-	n := len(key)
-	buf := make([]byte, n+len(value))
-	copy(buf, key)
-	copy(buf[n:], value)
-	return driver.KV{Key: buf[:n:n], Value: buf[n:]}
+	return out, nil
 }
 
 // seen returns the part of r that a scan has looked at.
