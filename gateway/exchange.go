@@ -165,7 +165,11 @@ func (x *exchange) perform(t *target) (*wire.Response, error) {
 		return nil, notImplemented("lambent does not speak %s yet.", t.protocol)
 	}
 	in := newInput(t.op)
-	if err := codec.Decode(t.api(), t.op.model, x.wireRequest(t), in); err != nil {
+	req, err := x.wireRequest(t)
+	if err != nil {
+		return nil, err
+	}
+	if err := codec.Decode(t.api(), t.op.model, req, in); err != nil {
 		return nil, err
 	}
 	out, err := x.g.run(x.r.Context(), t.op, t.protocol, x.caller, in)
@@ -208,10 +212,13 @@ var signatureParameters = []string{"x-amz-algorithm", "x-amz-credential", "x-amz
 func newInput(op *operation) any { return reflect.New(op.model.Input).Interface() }
 
 // wireRequest gives a codec what it needs. S3's bodies are read as they come, all others are whole by now.
-func (x *exchange) wireRequest(t *target) *wire.Request {
+func (x *exchange) wireRequest(t *target) (*wire.Request, error) {
 	req := &wire.Request{Method: x.r.Method, Header: x.header, Query: x.query, Labels: t.labels, Body: x.r.Body, Length: x.r.ContentLength}
 	if x.whole {
-		body := x.body
+		body, err := x.plainBody(t.op.limit)
+		if err != nil {
+			return nil, err
+		}
 		if t.family == familyQuery && !isForm(x.r) {
 			body = []byte(x.r.URL.RawQuery)
 		}
@@ -219,7 +226,13 @@ func (x *exchange) wireRequest(t *target) *wire.Request {
 	} else if !t.op.stream {
 		req.Body = http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, t.op.limit)
 	}
-	return req
+	return req, nil
+}
+
+// plainBody returns the body that readBody has read, without the compression that the client may have applied to
+// it. The signature is over the bytes as they were sent.
+func (x *exchange) plainBody(limit int64) ([]byte, error) {
+	return wire.Decompress(x.header, x.body, limit)
 }
 
 // run checks the input, asks for permission and calls the operation.

@@ -100,6 +100,10 @@ func testServices() []service.Service {
 			Endpoints: []service.Endpoint{published}},
 		{API: &service.API{Name: "asks", ServiceID: "Asks", Version: "3", Endpoint: "asks", SigningName: "asks", XMLNamespace: "urn:asks",
 			Protocols: []service.Protocol{service.AWSQuery}, Operations: say("/"), Errors: faults}, Operations: answers},
+		{API: &service.API{Name: "meters", ServiceID: "Meters", Version: "5", Endpoint: "meters", SigningName: "meters", TargetPrefix: "Meters_1", QueryErrors: true,
+			Protocols: []service.Protocol{service.RPCv2CBOR, service.AWSJSON10, service.AWSQuery}, Operations: say("/"), Errors: faults}, Operations: answers},
+		{API: &service.API{Name: "machines", ServiceID: "Machines", Version: "6", Endpoint: "machines", SigningName: "machines", XMLNamespace: "urn:machines",
+			Protocols: []service.Protocol{service.EC2Query}, Operations: say("/"), Errors: faults}, Operations: answers},
 		{API: &service.API{Name: "s3", ServiceID: "S3", Version: "4", Endpoint: "s3", SigningName: "s3",
 			Protocols: []service.Protocol{service.RestXML}, Errors: faults, Operations: []service.OperationModel{
 				{Name: "PutObject", Method: "PUT", URI: "/{Bucket}/{Key+}", Input: reflect.TypeFor[objectInput](), Output: reflect.TypeFor[objectOutput]()},

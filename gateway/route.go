@@ -36,7 +36,7 @@ func (x *exchange) route() (target, error) {
 	if name := x.r.Header.Get("X-Amz-Target"); name != "" {
 		return x.g.routeTarget(name, x.r.Header.Get("Content-Type")), nil
 	}
-	if t, ok := x.g.routeCBOR(x.r.URL.Path); ok {
+	if t, ok := x.g.routeCBOR(x.r); ok {
 		return t, nil
 	}
 	if t, ok, err := x.routeQuery(); ok || err != nil {
@@ -73,9 +73,13 @@ func (t *target) find(operation string) {
 	}
 }
 
-// routeCBOR recognises rpcv2Cbor, which is not spoken yet.
-func (g *Gateway) routeCBOR(path string) (target, bool) {
-	rest, ok := strings.CutPrefix(path, "/service/")
+// routeCBOR finds the operation of a request in rpcv2Cbor. ok is false where it is none: without the header
+// that names the protocol the path may be that of an object.
+func (g *Gateway) routeCBOR(r *http.Request) (t target, ok bool) {
+	if r.Header.Get("Smithy-Protocol") != "rpc-v2-cbor" {
+		return target{}, false
+	}
+	_, rest, ok := cutLast(r.URL.Path, "/service/") // what stands before it is an endpoint's prefix
 	if !ok {
 		return target{}, false
 	}
@@ -83,8 +87,14 @@ func (g *Gateway) routeCBOR(path string) (target, bool) {
 	if !ok {
 		return target{}, false
 	}
-	return target{protocol: service.AWSJSON11, family: familyJSON,
-		unknown: notImplemented("lambent does not speak rpcv2Cbor yet (%s.%s).", name, operation)}, true
+	t = target{protocol: service.RPCv2CBOR, family: familyJSON, room: g.byTarget[name]}
+	if t.room == nil || !speaks(t.room.api, service.RPCv2CBOR) {
+		t.room = nil
+		t.unknown = notImplemented("lambent does not implement the service %s yet.", name)
+		return t, true
+	}
+	t.find(operation)
+	return t, true
 }
 
 // routeQuery finds the operation of a request in a query protocol. ok is false where it is none.
@@ -97,7 +107,11 @@ func (x *exchange) routeQuery() (t target, ok bool, err error) {
 		if err := x.readBody(maxBody); err != nil {
 			return target{protocol: service.AWSQuery, family: familyQuery, room: x.queryRoom("", "")}, true, err
 		}
-		if form, err = url.ParseQuery(string(x.body)); err != nil {
+		body, err := x.plainBody(maxBody)
+		if err != nil {
+			return target{protocol: service.AWSQuery, family: familyQuery, room: x.queryRoom("", "")}, true, err
+		}
+		if form, err = url.ParseQuery(string(body)); err != nil {
 			return target{protocol: service.AWSQuery, family: familyQuery, room: x.queryRoom("", ""),
 				unknown: &cloud.Fault{Code: "MalformedInput", Message: "The body is not a valid form.", Status: 400, Cause: err}}, true, nil
 		}

@@ -64,11 +64,7 @@ func (c Codec) EncodeFault(api *service.API, _ *service.OperationModel, requestI
 	v := fault.Of(api, f)
 	h := c.header(requestID)
 	if api != nil && api.QueryErrors {
-		blame := ";Sender"
-		if !v.Sender {
-			blame = ";Receiver"
-		}
-		h.Set("X-Amzn-Query-Error", v.Code+blame)
+		h.Set("X-Amzn-Query-Error", v.QueryError())
 	}
 	b := append([]byte(`{"__type":`), jsontext.AppendString(nil, v.Name)...)
 	b = jsonbody.AppendFault(append(b, ','), v)

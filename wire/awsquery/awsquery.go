@@ -2,17 +2,14 @@
 package awsquery
 
 import (
-	"maps"
-	"mime"
 	"net/http"
-	"net/url"
 
 	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
 	"lambent/wire/fault"
-	"lambent/wire/httpbind"
 	"lambent/wire/plan"
+	"lambent/wire/querybody"
 	"lambent/wire/xmlbody"
 )
 
@@ -25,33 +22,7 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	if err != nil {
 		return err
 	}
-	values, err := form(r)
-	if err != nil {
-		return err
-	}
-	d := decoder{}
-	return d.structure(s, sortParams(values))
-}
-
-// form gathers the parameters. Those of the body count where both have one.
-func form(r *wire.Request) (url.Values, error) {
-	body, err := httpbind.ReadBody(r)
-	if err != nil || len(body) == 0 {
-		return r.Query, err
-	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "" && kind != "application/x-www-form-urlencoded" {
-		return r.Query, nil
-	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, &cloud.Fault{Code: "MalformedQueryString", Message: "The query string contains a syntax error", Cause: err}
-	}
-	if len(r.Query) == 0 {
-		return values, nil
-	}
-	all := maps.Clone(r.Query)
-	maps.Copy(all, values)
-	return all, nil
+	return querybody.Decode(r, s, querybody.AWSQuery)
 }
 
 // Encode implements wire.Codec.

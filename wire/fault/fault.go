@@ -46,6 +46,14 @@ func Of(api *service.API, f *cloud.Fault) View {
 	return v
 }
 
+// QueryError is what X-Amzn-Query-Error holds for clients that once spoke awsQuery to the service.
+func (v View) QueryError() string {
+	if v.Sender {
+		return v.Code + ";Sender"
+	}
+	return v.Code + ";Receiver"
+}
+
 func model(api *service.API, code string) *service.ErrorModel {
 	if api == nil {
 		return nil

@@ -126,6 +126,7 @@ func (c *compiler) field(f reflect.StructField) (*Member, error) {
 		return nil, err
 	}
 	_, m.Required = f.Tag.Lookup("req")
+	m.QueryName = f.Tag.Get("query")
 	return m, nil
 }
 

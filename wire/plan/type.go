@@ -15,6 +15,7 @@
 //
 //	name:"functionName"  the member's name, where it is not the field's
 //	wire:"Name"          locationName, where it is not the member's name
+//	query:"Name"         ec2Query: name in a request, where it is not the wire name with a capital letter
 //	in:"uri"             HTTP binding: uri, query, header, headers, status, payload
 //	req:""               required
 //	len:"1:64"           bounds of a length: characters, bytes or elements
@@ -143,6 +144,7 @@ type Member struct {
 	Type *Type
 
 	Named     bool // the model gives a wire name of its own
+	QueryName string
 	In        Location
 	Required  bool
 	Flat      bool

@@ -9,13 +9,15 @@ import (
 	"lambent/wire"
 	"lambent/wire/awsjson"
 	"lambent/wire/awsquery"
+	"lambent/wire/ec2query"
 	"lambent/wire/plan"
 	"lambent/wire/restjson"
 	"lambent/wire/restxml"
+	"lambent/wire/rpcv2cbor"
 )
 
-// For returns the codec of a protocol; ok is false where none is implemented yet
-// (ec2Query and rpcv2Cbor), which the gateway answers with a NotImplemented fault.
+// For returns the codec of a protocol; ok is false where there is none, which the gateway answers with a
+// NotImplemented fault.
 func For(p service.Protocol) (c wire.Codec, ok bool) {
 	switch p {
 	case service.AWSJSON10:
@@ -26,8 +28,12 @@ func For(p service.Protocol) (c wire.Codec, ok bool) {
 		return awsquery.Codec{}, true
 	case service.RestJSON:
 		return restjson.Codec{}, true
+	case service.EC2Query:
+		return ec2query.Codec{}, true
 	case service.RestXML:
 		return restxml.Codec{}, true
+	case service.RPCv2CBOR:
+		return rpcv2cbor.Codec{}, true
 	}
 	return nil, false
 }

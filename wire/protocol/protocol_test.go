@@ -13,16 +13,17 @@ import (
 	"lambent/wire/protocol"
 )
 
+var protocols = []service.Protocol{service.AWSJSON10, service.AWSJSON11, service.AWSQuery, service.EC2Query,
+	service.RestJSON, service.RestXML, service.RPCv2CBOR}
+
 func TestFor(t *testing.T) {
-	for _, p := range []service.Protocol{service.AWSJSON10, service.AWSJSON11, service.AWSQuery, service.RestJSON, service.RestXML} {
+	for _, p := range protocols {
 		if _, ok := protocol.For(p); !ok {
 			t.Errorf("no codec for %s", p)
 		}
 	}
-	for _, p := range []service.Protocol{service.EC2Query, service.RPCv2CBOR, "carrierPigeon"} {
-		if _, ok := protocol.For(p); ok {
-			t.Errorf("%s has a codec", p)
-		}
+	if _, ok := protocol.For("carrierPigeon"); ok {
+		t.Errorf("carrierPigeon has a codec")
 	}
 }
 
@@ -63,6 +64,10 @@ func TestEncodeFault(t *testing.T) {
 		{service.RestJSON, broken, 503, `{}`, "X-Amzn-Errortype=Broken"},
 		{service.AWSQuery, more, 404, `<ErrorResponse xmlns="http://things/"><Error><Type>Sender</Type><Code>Things.NotFound</Code><Message>no thing</Message>` +
 			`<resourceType>thing</resourceType></Error><RequestId>ID</RequestId></ErrorResponse>`, "Content-Type=text/xml"},
+		{service.EC2Query, more, 404, `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<Response><Errors><Error><Code>Things.NotFound</Code><Message>no thing</Message>` +
+			`<resourceType>thing</resourceType></Error></Errors><RequestID>ID</RequestID></Response>`, "Content-Type=text/xml;charset=UTF-8"},
+		{service.RPCv2CBOR, plain, 404, "\xbf\x66__type\x71NotFoundException\x67Message\x68no thing\xff",
+			"Content-Type=application/cbor Smithy-Protocol=rpc-v2-cbor X-Amzn-Query-Error=Things.NotFound;Sender"},
 		{service.RestXML, broken, 503, `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
 			`<ErrorResponse xmlns="http://things/"><Error><Type>Receiver</Type><Code>Broken</Code></Error><RequestId>ID</RequestId></ErrorResponse>`, "Content-Type=application/xml"},
 	}
@@ -80,7 +85,7 @@ func TestEncodeFault(t *testing.T) {
 		}
 	}
 	// A fault may come before the API is known.
-	for _, p := range []service.Protocol{service.AWSJSON11, service.AWSQuery, service.RestJSON, service.RestXML} {
+	for _, p := range protocols {
 		c, _ := protocol.For(p)
 		if resp := c.EncodeFault(nil, nil, "ID", unknown); resp.Status != 403 || !strings.Contains(string(resp.Body), "not you") {
 			t.Errorf("%s: %d %s", p, resp.Status, resp.Body)
@@ -91,10 +96,11 @@ func TestEncodeFault(t *testing.T) {
 // What a client sends that is no message of its protocol is refused with a fault of that protocol, whatever it is.
 func FuzzDecode(f *testing.F) {
 	f.Add("a=b&Action=x", `{"Name":"n"}`, "h")
+	f.Add("Action=PutThing&Name=n", "\xbf\x64Name\x61n\xff", "h")
 	f.Add("", `<Thing><Name>n</Name></Thing>`, `a,"b`)
 	f.Fuzz(func(t *testing.T, query, body, header string) {
 		values, _ := url.ParseQuery(query)
-		for _, p := range []service.Protocol{service.AWSJSON10, service.AWSQuery, service.RestJSON, service.RestXML} {
+		for _, p := range protocols {
 			c, _ := protocol.For(p)
 			r := &wire.Request{
 				Method: "POST", Query: values, Body: strings.NewReader(body), Labels: map[string]string{"ID": header},

@@ -1,4 +1,4 @@
-package awsquery
+package querybody
 
 import (
 	"cmp"
