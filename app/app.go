@@ -186,7 +186,7 @@ func (p *cloudParts) serve(ctx context.Context, ready func(cli.Running)) error {
 // announce notes how to reach the cloud and says that it serves.
 func (p *cloudParts) announce(ready func(cli.Running)) error {
 	r := cli.Running{
-		Endpoint: "http://" + p.reachable(), Domain: p.domain, Region: p.config.Region, PID: os.Getpid(), Version: Version,
+		Endpoint: "http://" + p.reachable(), Data: p.data.path, Domain: p.domain, Region: p.config.Region, PID: os.Getpid(), Version: Version,
 		CA: p.ca.CertFile(), Bundle: p.ca.BundleFile(), Key: p.key,
 	}
 	if err := p.data.note(r); err != nil {

@@ -50,6 +50,7 @@ func (f FlagValues) Value(name string) string { return f[name] }
 // Running says how to reach a cloud. It is what the server notes in its data folder.
 type Running struct {
 	Endpoint string `json:"endpoint"` // http://127.0.0.1:4566
+	Data     string `json:"data"`     // its data folder
 	Domain   string `json:"domain"`   // localhost:4566
 	Region   string `json:"region"`
 	PID      int    `json:"pid"`

@@ -65,6 +65,9 @@ func TestSmallCommands(t *testing.T) {
 		{"exec", 1, "", "requires at least 1 arg"},
 		{"doctor", 1, "missing  memory", ""},
 		{"doctor --json", 1, `"ok": false`, ""},
+		{"status", 1, "", "lambent serve --data "},
+		{"status", 1, "", "--data or LAMBENT_DATA"},
+		{"logs f --since yesterday", 1, "", "want how far back"},
 	} {
 		s := stub{dir: t.TempDir(), report: Report{Checks: []Check{{Area: "sandbox", Name: "memory", Status: "missing"}}}}
 		code, out, errs := run(t, s, nil, strings.Fields(tt.args)...)
@@ -85,10 +88,16 @@ func TestInvoke(t *testing.T) {
 			return
 		}
 		w.Header().Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString([]byte("a line\n")))
+		w.Header().Set("X-Amz-Executed-Version", "$LATEST")
 		if strings.Contains(r.URL.Path, "broken") {
 			w.Header().Set("X-Amz-Function-Error", "Unhandled")
 		}
 		io.Copy(w, r.Body)
+	}
+	const failed = `{"errorType":"TypeError","errorMessage":"x is not a function","trace":["TypeError: x is not a function"]}`
+	file := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(file, []byte(`{"from":"file"}`), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		args      []string
@@ -99,13 +108,30 @@ func TestInvoke(t *testing.T) {
 		{[]string{"invoke", "f", "-d", "-"}, 0, `{"from":"stdin"}`, ""},
 		{[]string{"invoke", "f", "-d", "text"}, 1, "", "the payload is not JSON"},
 		{[]string{"invoke", "f", "-d", "@/nowhere"}, 1, "", "no such file"},
-		{[]string{"invoke", "broken", "-d", "{}"}, 2, "{}", ""},
+		{[]string{"invoke", "f", "-d", "@-"}, 0, `{"from":"stdin"}`, ""},
+		{[]string{"invoke", "f", "-d", "@" + file}, 0, `{"from":"file"}`, ""},
+		{[]string{"invoke", "f", "-d", "{}", "--json"}, 0, `"log": "a line\n"`, ""},
+		{[]string{"invoke", "f", "-d", "{}", "--json"}, 0, `"version": "$LATEST"`, ""},
+		{[]string{"invoke", "broken", "-d", failed, "--quiet"}, 1, failed, "lambent: function broken failed: TypeError: x is not a function\n"},
+		{[]string{"invoke", "broken", "-d", failed, "--json"}, 1, `"functionError": "Unhandled"`, "lambent: function broken failed: TypeError"},
+		{[]string{"invoke", "broken", "-d", `"odd"`}, 1, `"odd"`, `lambent: function broken failed: "odd"`},
+		{[]string{"invoke", "f", "--async", "--json"}, 0, `"requestId": "id-1"`, ""},
 		{[]string{"invoke", "f", "--async"}, 0, "", "queued as id-1"},
 	} {
 		code, out, errs := run(t, stub{}, answer, tt.args...)
 		if code != tt.code || !strings.Contains(out, tt.out) || !strings.Contains(errs, tt.errs) {
 			t.Errorf("%q: code %d\n%s\n%s", tt.args, code, out, errs)
 		}
+	}
+}
+
+func TestAnswerThatIsNoJSON(t *testing.T) {
+	text := func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "plain text") }
+	if code, out, _ := run(t, stub{}, text, "invoke", "f"); code != 0 || out != "plain text\n" {
+		t.Errorf("code %d: %q", code, out)
+	}
+	if code, out, _ := run(t, stub{}, text, "invoke", "f", "--json"); code != 0 || !strings.Contains(out, `"payload": "plain text"`) {
+		t.Errorf("code %d: %q", code, out)
 	}
 }
 

@@ -25,6 +25,9 @@ The exit code is 0 when functions can run behind all walls and limits, and 1 oth
 		if err != nil {
 			return err
 		}
+		if report.Checks == nil {
+			report.Checks = []Check{} // a list for programs, even an empty one
+		}
 		if asJSON {
 			err = writeJSON(d.Out, report)
 		} else {

@@ -174,6 +174,7 @@ func toolEnvironment(environ []string, r Running, proxyURL string) []string {
 		{"HTTPS_PROXY", proxyURL},
 		{"NO_PROXY", "localhost,127.0.0.1,::1"},
 		{"CDK_HOME", filepath.Join(os.TempDir(), "lambent-cdk-"+r.Key.AccessKeyID)}, // it caches account ids there
+		{"LAMBENT_DATA", r.Data},                                                    // so that lambent's own commands find it
 		{"LAMBENT_ENDPOINT", r.Endpoint},
 		{"LAMBENT_DOMAIN", r.Domain},
 	}

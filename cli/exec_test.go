@@ -15,10 +15,10 @@ import (
 )
 
 func TestToolEnvironment(t *testing.T) {
-	r := Running{Endpoint: "http://127.0.0.1:1", Region: "us-east-1", CA: "/ca.pem", Bundle: "/bundle.pem", Key: RootKey{"AKIA1", "secret"}}
-	env := toolEnvironment([]string{"PATH=/bin", "AWS_PROFILE=mine", "AWS_SESSION_TOKEN=old", "AWS_ENDPOINT_URL_S3=http://other", "https_proxy=http://other", "AWS_REGION=eu-north-1"}, r, "http://127.0.0.1:2")
+	r := Running{Endpoint: "http://127.0.0.1:1", Data: "/data", Region: "us-east-1", CA: "/ca.pem", Bundle: "/bundle.pem", Key: RootKey{"AKIA1", "secret"}}
+	env := toolEnvironment([]string{"PATH=/bin", "AWS_PROFILE=mine", "AWS_SESSION_TOKEN=old", "AWS_ENDPOINT_URL_S3=http://other", "https_proxy=http://other", "AWS_REGION=eu-north-1", "LAMBENT_DATA=/mine"}, r, "http://127.0.0.1:2")
 	for _, want := range []string{
-		"PATH=/bin", "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ACCESS_KEY_ID=AKIA1", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=eu-north-1",
+		"PATH=/bin", "LAMBENT_DATA=/data", "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_ACCESS_KEY_ID=AKIA1", "AWS_SECRET_ACCESS_KEY=secret", "AWS_REGION=eu-north-1",
 		"AWS_DEFAULT_REGION=eu-north-1", "AWS_CA_BUNDLE=/bundle.pem", "NODE_EXTRA_CA_CERTS=/ca.pem", "HTTPS_PROXY=http://127.0.0.1:2",
 	} {
 		if !slices.Contains(env, want) {

@@ -52,7 +52,7 @@ func find(dir string) (Running, error) {
 	var r Running
 	b, err := os.ReadFile(filepath.Join(dir, ServerFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, fmt.Errorf("no cloud is running with its data in %s; start one with: lambent serve --data %s", dir, shellQuote(dir))
+		return r, fmt.Errorf("no cloud is running with its data in %s; start one with: lambent serve --data %s, or name the folder of the one that runs with --data or LAMBENT_DATA", dir, shellQuote(dir))
 	}
 	if err != nil {
 		return r, err
@@ -60,10 +60,16 @@ func find(dir string) (Running, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return r, fmt.Errorf("%s: %w", filepath.Join(dir, ServerFile), err)
 	}
+	if r.Data, err = filepath.Abs(dir); err != nil {
+		return r, err
+	}
 	if gone(r) {
 		return r, fmt.Errorf("the cloud with its data in %s has ended; start it again with: lambent serve --data %s", dir, shellQuote(dir))
 	}
 	b, err = os.ReadFile(filepath.Join(dir, RootKeyFile))
+	if errors.Is(err, fs.ErrPermission) {
+		return r, fmt.Errorf("the cloud with its data in %s belongs to another user, who alone may read its root key; run this as that user", dir)
+	}
 	if err != nil {
 		return r, err
 	}

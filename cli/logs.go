@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ type logEvent struct {
 
 func logsCommand(d *Deps) *cobra.Command {
 	var follow, asJSON bool
-	var since time.Duration
+	since := sinceValue{text: "24h", back: 24 * time.Hour}
 	var filter string
 	cmd := &cobra.Command{
 		Use:     "logs FUNCTION",
@@ -35,7 +36,8 @@ func logsCommand(d *Deps) *cobra.Command {
 	connect := clientFlags(d, cmd)
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new lines until interrupted")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	cmd.Flags().DurationVar(&since, "since", 24*time.Hour, "how far back to begin")
+	cmd.Flags().Var(&since, "since", "where to begin: how far back (90s, 15m, 2h, 7d) or a time (2026-01-05T10:00:00Z)")
+	cmd.ValidArgsFunction = completeFunctions(connect)
 	cmd.Flags().StringVar(&filter, "filter", "", "CloudWatch Logs filter pattern")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := connect()
@@ -44,15 +46,55 @@ func logsCommand(d *Deps) *cobra.Command {
 		}
 		group := args[0]
 		if !strings.Contains(group, "/") {
-			group = "/aws/lambda/" + group
+			group = "/aws/lambda/" + plainName(group)
 		}
-		err = d.printLog(cmd.Context(), c, group, filter, time.Now().Add(-since).UnixMilli(), follow, asJSON)
+		err = d.printLog(cmd.Context(), c, group, filter, since.at(time.Now()).UnixMilli(), follow, asJSON)
 		if isNotFound(err) {
 			err = c.explainNoLog(cmd.Context(), args[0], group)
 		}
 		return err
 	}
 	return cmd
+}
+
+// sinceValue is the flag --since.
+type sinceValue struct {
+	text string
+	back time.Duration // when no time is given
+	time time.Time
+}
+
+func (v *sinceValue) String() string { return v.text }
+func (v *sinceValue) Type() string   { return "time" }
+
+// Set implements pflag.Value.
+func (v *sinceValue) Set(s string) error {
+	at, err := time.Parse(time.RFC3339, s)
+	if err == nil {
+		*v = sinceValue{text: s, time: at}
+		return nil
+	}
+	var back time.Duration
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n int64
+		n, err = strconv.ParseInt(days, 10, 16) // no more than fits a Duration
+		back = time.Duration(n) * 24 * time.Hour
+	} else {
+		back, err = time.ParseDuration(s)
+	}
+	if err != nil || back < 0 {
+		return errors.New("want how far back (90s, 15m, 2h, 7d) or a time (2026-01-05T10:00:00Z)")
+	}
+	*v = sinceValue{text: s, back: back}
+	return nil
+}
+
+// at is the moment that the flag means.
+func (v *sinceValue) at(now time.Time) time.Time {
+	if !v.time.IsZero() {
+		return v.time
+	}
+	return now.Add(-v.back)
 }
 
 // explainNoLog says why there is no log group and what to do.
@@ -64,7 +106,7 @@ func (c *client) explainNoLog(ctx context.Context, name, group string) error {
 	err := c.json(ctx, "lambda", "GET", "/2015-03-31/functions/"+url.PathEscape(name)+"/configuration", &fn)
 	switch {
 	case isNotFound(err):
-		return fmt.Errorf("there is no function %s in region %s and no log of it; lambent status lists the functions, --region chooses another region", name, c.region)
+		return c.explainNoFunction(ctx, name, err)
 	case err != nil:
 		return err
 	}

@@ -74,7 +74,7 @@ func statusCommand(d *Deps) *cobra.Command {
 }
 
 func (c *client) overview(ctx context.Context) (*overview, error) {
-	o := &overview{Cloud: c.at, Region: c.region}
+	o := &overview{Cloud: c.at, Region: c.region, Functions: []functionRow{}, APIs: []apiRow{}, Stacks: []stackRow{}, Rules: []ruleRow{}}
 	for _, read := range []func(context.Context, *overview) error{c.readFunctions, c.readRestAPIs, c.readHTTPAPIs, c.readStacks, c.readRules} {
 		if err := read(ctx, o); err != nil {
 			return nil, err
@@ -84,26 +84,7 @@ func (c *client) overview(ctx context.Context) (*overview, error) {
 }
 
 func (c *client) readFunctions(ctx context.Context, o *overview) error {
-	marker := ""
-	for {
-		var page struct {
-			Functions []struct {
-				FunctionName, Runtime, LastModified string
-				MemorySize, Timeout                 int
-			}
-			NextMarker string
-		}
-		if err := c.json(ctx, "lambda", "GET", "/2015-03-31/functions/"+marker, &page); err != nil {
-			return err
-		}
-		for _, f := range page.Functions {
-			o.Functions = append(o.Functions, functionRow{f.FunctionName, f.Runtime, f.MemorySize, f.Timeout, f.LastModified})
-		}
-		if page.NextMarker == "" {
-			return nil
-		}
-		marker = "?Marker=" + url.QueryEscape(page.NextMarker)
-	}
+	return c.eachFunction(ctx, func(f functionRow) { o.Functions = append(o.Functions, f) })
 }
 
 func (c *client) readRestAPIs(ctx context.Context, o *overview) error {

@@ -70,12 +70,20 @@ func TestStatusOfAnEmptyCloud(t *testing.T) {
 	if code, out, errs := run(t, stub{}, empty, "status"); code != 0 || strings.Count(out, "none") != 4 {
 		t.Errorf("code %d\n%s\n%s", code, out, errs)
 	}
+	code, out, errs := run(t, stub{}, empty, "status", "--json")
+	if code != 0 || strings.Count(out, ": []") != 4 || strings.Contains(out, "null") {
+		t.Errorf("code %d\n%s\n%s", code, out, errs)
+	}
 }
 
-// noGroup answers that there is no log group, and that the function "quiet" exists.
+// noGroup answers that there is no log group, and that of functions "quiet" alone exists.
 func noGroup(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.URL.Path, "/quiet/") {
+	switch {
+	case strings.Contains(r.URL.Path, "/quiet/"):
 		io.WriteString(w, "{}")
+		return
+	case r.URL.Path == "/2015-03-31/functions/":
+		io.WriteString(w, `{"Functions":[{"FunctionName":"quiet"}]}`)
 		return
 	}
 	w.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
