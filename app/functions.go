@@ -34,7 +34,7 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 		return nil, explainWrite(p.data.path, err)
 	}
 	p.onClose(walls.Close)
-	records := invoke.NewLogs(sink)
+	records := invoke.NewLogs(sink, p.log)
 	pool := sandbox.New(walls, sandbox.Config{
 		NewSession:   invoke.Sessions(records, runtimeapi.New),
 		Log:          p.log,
@@ -47,14 +47,14 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	if err := p.registerMetrics(pool); err != nil {
 		return nil, err
 	}
-	code, err := invoke.OpenCode(p.blobs, p.data.code(), 0)
+	code, err := invoke.OpenCode(p.blobs, p.data.code(), 0, p.log)
 	if err != nil {
 		return nil, explainWrite(p.data.path, err)
 	}
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
 	return invoke.New(invoke.Config{
-		Pool: pool, Runtimes: languages(p.config.RuntimeFallback), Code: code, Credentials: credentials, Logs: records,
+		Pool: pool, Runtimes: languages(p.config.RuntimeFallback), Code: code, Credentials: credentials, Logs: records, Log: p.log,
 		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
 		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
 	}), nil

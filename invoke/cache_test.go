@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,7 @@ func TestCodeCache(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "code")
 	open := func() *Code {
-		c, err := OpenCode(blobs, dir, 1500)
+		c, err := OpenCode(blobs, dir, 1500, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,7 @@ type Code struct {
 	blobs    *blob.Store
 	dir      string
 	limit    int64
+	log      *slog.Logger
 	cleaning sync.WaitGroup
 
 	mu      sync.Mutex
@@ -49,7 +50,7 @@ type codeEntry struct {
 
 // OpenCode makes the cache in dir, which is its own, as are the names that begin with it. What an earlier process left
 // is put aside at once and removed in the background: a start must not wait for that. limit 0 means DefaultCodeBytes.
-func OpenCode(blobs *blob.Store, dir string, limit int64) (*Code, error) {
+func OpenCode(blobs *blob.Store, dir string, limit int64, log *slog.Logger) (*Code, error) {
 	if limit == 0 {
 		limit = DefaultCodeBytes
 	}
@@ -60,8 +61,8 @@ func OpenCode(blobs *blob.Store, dir string, limit int64) (*Code, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("code cache: %w", err)
 	}
-	c := &Code{blobs: blobs, dir: dir, limit: limit, entries: map[[32]byte]*codeEntry{}, unused: list.New()}
-	c.cleaning.Go(func() { remove(putAside(dir)) })
+	c := &Code{blobs: blobs, dir: dir, limit: limit, log: log, entries: map[[32]byte]*codeEntry{}, unused: list.New()}
+	c.cleaning.Go(func() { c.remove(putAside(dir)) })
 	return c, nil
 }
 
@@ -131,7 +132,7 @@ func (c *Code) free(e *codeEntry) {
 	}
 	gone := c.shrinkLocked()
 	c.mu.Unlock()
-	remove(gone)
+	c.remove(gone)
 }
 
 // shrinkLocked forgets folders that nobody uses until the rest fits, and returns where they are.
@@ -150,10 +151,10 @@ func (c *Code) shrinkLocked() []string {
 	return gone
 }
 
-func remove(dirs []string) {
+func (c *Code) remove(dirs []string) {
 	for _, dir := range dirs {
 		if err := os.RemoveAll(dir); err != nil {
-			slog.Warn("code cache: an old folder stays", "folder", dir, "error", err)
+			c.log.Warn("code cache: an old folder stays", "folder", dir, "error", err)
 		}
 	}
 }
@@ -169,7 +170,7 @@ func (c *Code) unpack(ctx context.Context, e *codeEntry, ref blob.Ref) {
 	gone := c.shrinkLocked()
 	c.mu.Unlock()
 	close(e.done)
-	remove(gone)
+	c.remove(gone)
 }
 
 func (c *Code) unpackInto(ctx context.Context, dir string, ref blob.Ref) (n int64, err error) {

@@ -54,6 +54,8 @@ type Config struct {
 	Logs *Logs
 
 	InitLimit time.Duration // for loading a function before its first event; default 10 s
+
+	Log *slog.Logger // nil: nothing is logged
 }
 
 // An Invoker runs functions.
@@ -67,6 +69,9 @@ type Invoker struct {
 func New(c Config) *Invoker {
 	if c.InitLimit == 0 {
 		c.InitLimit = 10 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Invoker{
 		config:      c,
@@ -122,8 +127,12 @@ func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (*Result
 	return run.result()
 }
 
-// Expect tells that a function of that kind has been deployed, so that its first call finds a stem cell.
+// Expect tells that a function of that kind has been deployed, so that its first call finds a stem cell. What is to be
+// said about its runtime is said now and not only when it is called.
 func (v *Invoker) Expect(ctx context.Context, fn *Function) {
+	if note := v.RuntimeNote(fn.Runtime); note != "" {
+		v.config.Log.Warn("function deployed for a runtime that is not here", "function", fn.ARN, "note", note)
+	}
 	plan, err := v.config.Runtimes.Plan(v.describe(fn, "/", nil))
 	if err == nil && plan.Stem != "" {
 		v.config.Pool.Expect(&sandbox.Stem{Name: plan.Stem, Spec: plan.StemSpec})
@@ -135,6 +144,10 @@ func (v *Invoker) Forget(fn *Function) { v.config.Pool.Evict(fn.key()) }
 
 // Supports tells whether some runtime here answers to that name.
 func (v *Invoker) Supports(runtime string) bool { return v.config.Runtimes.Known(runtime) }
+
+// RuntimeNote is "" when functions of that runtime run on the version that they name, and else one line that says
+// which other version runs them, or why none does.
+func (v *Invoker) RuntimeNote(runtime string) string { return v.config.Runtimes.Note(runtime) }
 
 // CheckCode finds out whether a function's package is sound, and has it ready for the first call. What is wrong
 // with the package is a *CodeError.
@@ -239,11 +252,11 @@ func (r *run) cold(ctx context.Context) error {
 		}
 		return nil
 	}
+	if plan.Notice != "" { // the first line of each sandbox, so that nobody misses it
+		r.session.note(plan.Notice + "\n")
+	}
 	if fn.systemLogs() {
 		r.session.note(initStart(fn, fn.Runtime))
-	}
-	if plan.Notice != "" {
-		r.session.note(plan.Notice + "\n")
 	}
 	r.session.adopt(fn, stream, cred.Expires, free)
 	if box.Origin == sandbox.FromStem {
@@ -320,7 +333,7 @@ func (r *run) invoke() (again bool) {
 		inv.ARN = r.fn.ARN
 	}
 	if err := r.session.talk.Send(&inv); err != nil {
-		slog.Debug("event not handed over", "function", r.fn.Name, "error", err) // the select below sees why
+		r.v.config.Log.Debug("event not handed over", "function", r.fn.Name, "error", err) // the select below sees why
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()

@@ -43,6 +43,7 @@ const (
 // invocations.
 type Logs struct {
 	sink LogSink
+	log  *slog.Logger // hears of what was lost
 	wake chan struct{}
 
 	mu      sync.Mutex
@@ -51,8 +52,10 @@ type Logs struct {
 	waiters []chan struct{} // of Sync
 }
 
-// NewLogs returns the way to sink. Nothing reaches it until Run runs.
-func NewLogs(sink LogSink) *Logs { return &Logs{sink: sink, wake: make(chan struct{}, 1)} }
+// NewLogs returns the way to sink. Nothing reaches it until Run runs; log hears of what it does not take.
+func NewLogs(sink LogSink, log *slog.Logger) *Logs {
+	return &Logs{sink: sink, log: log, wake: make(chan struct{}, 1)}
+}
 
 // A logStream is the log of one sandbox as one function. Its fields are guarded by Logs.mu.
 type logStream struct {
@@ -148,7 +151,7 @@ func (l *Logs) put(ctx context.Context, batches []LogBatch) {
 			return
 		}
 		if try == logRetries || ctx.Err() != nil {
-			slog.Error("logs of functions lost", "streams", len(batches), "first", batches[0].Group, "error", err)
+			l.log.Error("logs of functions lost", "streams", len(batches), "first", batches[0].Group, "error", err)
 			return
 		}
 		select {

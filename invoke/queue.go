@@ -133,7 +133,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		if err != nil {
 			next = time.Now().Add(firstBackoff)
 			if ctx.Err() == nil {
-				slog.Error("asynchronous events cannot be read", "error", err)
+				q.log().Error("asynchronous events cannot be read", "error", err)
 			}
 		}
 		for _, e := range events {
@@ -293,12 +293,14 @@ func (q *Queue) lease(ctx context.Context, tx *kv.Tx, d dueEvent) (*claimed, err
 	return &e, nil
 }
 
+func (q *Queue) log() *slog.Logger { return q.invoker.config.Log }
+
 // process runs one event and commits what comes of it.
 func (q *Queue) process(ctx context.Context, e claimed) {
 	v := q.run(ctx, e)
 	err := q.kv.Update(ctx, func(tx *kv.Tx) error { return q.settle(tx, e, v) })
 	if err != nil {
-		slog.Error("an asynchronous event stays leased until the next start", "id", e.ID, "function", e.Name, "error", err)
+		q.log().Error("an asynchronous event stays leased until the next start", "id", e.ID, "function", e.Name, "error", err)
 	}
 }
 
@@ -316,11 +318,11 @@ type verdict struct {
 func (q *Queue) run(ctx context.Context, e claimed) verdict {
 	t, err := q.targets.AsyncTarget(ctx, e.Account, e.Region, e.Name, e.Qualifier)
 	if errors.Is(err, ErrGone) {
-		slog.Warn("asynchronous event dropped: its function is gone", "id", e.ID, "function", e.Name)
+		q.log().Warn("asynchronous event dropped: its function is gone", "id", e.ID, "function", e.Name)
 		return verdict{}
 	}
 	if err != nil {
-		return e.setback(err)
+		return q.setback(e, err)
 	}
 	if reserved := t.Function.Reserved; reserved != nil && *reserved == 0 {
 		return verdict{onward: t.OnFailure, condition: "ZeroReservedConcurrency"}
@@ -335,7 +337,7 @@ func (q *Queue) run(ctx context.Context, e claimed) verdict {
 	}
 	switch {
 	case err != nil:
-		return e.setback(err)
+		return q.setback(e, err)
 	case res.FunctionError == "":
 		return verdict{onward: t.OnSuccess, condition: "Success", result: res}
 	case e.Failures >= t.Retries:
@@ -349,13 +351,13 @@ func (q *Queue) run(ctx context.Context, e claimed) verdict {
 }
 
 // setback puts an event off that could not be run: it is throttled, or the fault is ours.
-func (e claimed) setback(err error) verdict {
+func (q *Queue) setback(e claimed, err error) verdict {
 	if errors.Is(err, errShutdown) {
 		return verdict{again: true, failures: e.Failures, setbacks: e.Setbacks}
 	}
 	var throttled *Throttled
 	if !errors.As(err, &throttled) {
-		slog.Warn("asynchronous event put off", "id", e.ID, "function", e.Name, "error", err)
+		q.log().Warn("asynchronous event put off", "id", e.ID, "function", e.Name, "error", err)
 	}
 	wait := min(firstBackoff<<min(e.Setbacks, 20), lastBackoff)
 	return verdict{again: true, wait: wait, failures: e.Failures, setbacks: e.Setbacks + 1}
@@ -380,7 +382,7 @@ func (q *Queue) settle(tx *kv.Tx, e claimed, v verdict) error {
 	}
 	to, err := destination(v.onward)
 	if err != nil {
-		slog.Error("asynchronous event has an unknown destination", "id", e.ID, "destination", v.onward)
+		q.log().Error("asynchronous event has an unknown destination", "id", e.ID, "destination", v.onward)
 		return nil
 	}
 	to.Payload = e.record(v, now)

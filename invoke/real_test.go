@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,9 +44,9 @@ func newReal(t testing.TB) *real {
 		t.Fatal(err)
 	}
 	r := &real{t: t, blobs: blobtest.Mem(t, kvtest.Mem(t)), logs: &invoketest.Sink{}}
-	logs := invoke.NewLogs(r.logs)
+	logs := invoke.NewLogs(r.logs, slog.New(slog.DiscardHandler))
 	r.pool = sandbox.New(d, sandbox.Config{NewSession: invoke.Sessions(logs, runtimeapi.New)})
-	code, err := invoke.OpenCode(r.blobs, filepath.Join(dir, "code"), 0)
+	code, err := invoke.OpenCode(r.blobs, filepath.Join(dir, "code"), 0, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

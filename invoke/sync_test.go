@@ -2,6 +2,7 @@ package invoke
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -22,7 +23,7 @@ func (s *slowSink) PutLogs(_ context.Context, batches []LogBatch) error {
 func TestSyncWaitsForTheSink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &slowSink{}
-		logs := NewLogs(sink)
+		logs := NewLogs(sink, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- logs.Run(ctx) }()

@@ -1,8 +1,10 @@
 package runtimes
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"lambent/cloud"
 )
@@ -33,23 +35,44 @@ func (s *Set) Exact() *Set {
 	return s
 }
 
-// Plan says how to start fn. A runtime that nothing here can run is a cloud.Fault
-// InvalidParameterValueException that names it.
+// Plan says how to start fn. Where nothing here can run it, the error is a cloud.Fault InvalidRuntimeException that
+// names what is missing and how to get it.
 func (s *Set) Plan(fn Function) (Plan, error) {
-	f, ok := s.byName[fn.Runtime]
-	if !ok {
-		return Plan{}, cloud.Faultf("InvalidParameterValueException",
-			"The runtime %s is not supported here. Runtimes on this host: %v", fn.Runtime, s.names())
-	}
-	plan, err := f.Plan(fn)
+	plan, err := s.plan(fn)
 	if err != nil {
-		return Plan{}, fmt.Errorf("runtime %s: %w", fn.Runtime, err)
-	}
-	if s.exact && plan.Notice != "" {
-		return Plan{}, cloud.Faultf("InvalidParameterValueException",
-			"The runtime %s is not installed on this host, and --runtime-fallback none forbids another version. Runtimes on this host: %v", fn.Runtime, s.names())
+		return Plan{}, cloud.Faultf("InvalidRuntimeException", "%s", s.refusal(fn.Runtime, err))
 	}
 	return plan, nil
+}
+
+func (s *Set) plan(fn Function) (Plan, error) {
+	f, ok := s.byName[fn.Runtime]
+	if !ok {
+		return Plan{}, errors.New("no language of this cloud answers to that name")
+	}
+	plan, err := f.Plan(fn)
+	if err == nil && s.exact && plan.Notice != "" {
+		err = errors.New("it is not installed on this host and --runtime-fallback none forbids another version; install it, or start the cloud with --runtime-fallback nearest")
+	}
+	return plan, err
+}
+
+func (s *Set) refusal(runtime string, why error) string {
+	have := "nothing"
+	if names := s.names(); len(names) > 0 {
+		have = strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("The runtime %s cannot run here: %v. This host has %s.", runtime, why, have)
+}
+
+// Note is "" when functions of that runtime run on the version that they name, and else one line for people: which
+// other version runs them, or why none does.
+func (s *Set) Note(runtime string) string {
+	plan, err := s.plan(Function{Runtime: runtime})
+	if err != nil {
+		return s.refusal(runtime, err)
+	}
+	return plan.Notice
 }
 
 // Known reports whether name is a runtime identifier that some family answers for, installed or not.

@@ -2,6 +2,7 @@ package runtimes_test
 
 import (
 	"cmp"
+	"errors"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestNearest(t *testing.T) {
 func TestUnknownRuntime(t *testing.T) {
 	s := runtimes.NewSet(provided.Runtime{})
 	_, err := s.Plan(runtimes.Function{Runtime: "cobol85"})
-	if cloud.FaultCode(err) != "InvalidParameterValueException" || !strings.Contains(err.Error(), "cobol85") {
+	if cloud.FaultCode(err) != "InvalidRuntimeException" || !strings.Contains(err.Error(), "cobol85") {
 		t.Errorf("got %v", err)
 	}
 	if s.Known("cobol85") || !s.Known("provided.al2023") {
@@ -64,15 +65,42 @@ func (neighbour) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	return runtimes.Plan{Runtime: "x2", Notice: "runs on x2"}, nil
 }
 
-func TestExactRefusesOtherVersions(t *testing.T) {
-	if _, err := runtimes.NewSet(neighbour{}).Plan(runtimes.Function{Runtime: "x1"}); err != nil {
-		t.Errorf("with fallback: %v", err)
-	}
-	exact := runtimes.NewSet(neighbour{}).Exact()
-	if _, err := exact.Plan(runtimes.Function{Runtime: "x2"}); err != nil {
-		t.Errorf("the version itself: %v", err)
-	}
-	if _, err := exact.Plan(runtimes.Function{Runtime: "x1"}); cloud.FaultCode(err) != "InvalidParameterValueException" {
-		t.Errorf("another version: %v", err)
+// absent is a runtime of a language that the host has not.
+type absent struct{}
+
+func (absent) Names() []string               { return []string{"y1"} }
+func (absent) Installed() []runtimes.Version { return nil }
+func (absent) Plan(runtimes.Function) (runtimes.Plan, error) {
+	return runtimes.Plan{}, errors.New("no Y is installed (apt-get install y)")
+}
+
+// TestVersionsThatTheHostLacks: the name is known all the same, as on AWS, where a function is made before it is run.
+func TestVersionsThatTheHostLacks(t *testing.T) {
+	nearest, exact := runtimes.NewSet(neighbour{}, absent{}), runtimes.NewSet(neighbour{}, absent{}).Exact()
+	for _, tt := range []struct {
+		name    string
+		set     *runtimes.Set
+		runtime string
+		refused string // "" when it runs
+		note    string
+	}{
+		{"the version itself", nearest, "x2", "", ""},
+		{"another version", nearest, "x1", "", "runs on x2"},
+		{"no interpreter", nearest, "y1", "The runtime y1 cannot run here: no Y is installed (apt-get install y). This host has x2.", "apt-get install y"},
+		{"the version itself, exactly", exact, "x2", "", ""},
+		{"another version, exactly", exact, "x1", "--runtime-fallback none forbids another version", "The runtime x1 cannot run here"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if !tt.set.Known(tt.runtime) {
+				t.Error("not known")
+			}
+			_, err := tt.set.Plan(runtimes.Function{Runtime: tt.runtime})
+			if tt.refused == "" && err != nil || tt.refused != "" && (cloud.FaultCode(err) != "InvalidRuntimeException" || !strings.Contains(err.Error(), tt.refused)) {
+				t.Errorf("plan: %v", err)
+			}
+			if note := tt.set.Note(tt.runtime); (note == "") != (tt.note == "") || !strings.Contains(note, tt.note) {
+				t.Errorf("note: %q, want %q", note, tt.note)
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -39,9 +40,9 @@ type Cloud struct {
 func Start(t testing.TB, blobs *blob.Store, programs map[string]Program) *Cloud {
 	t.Helper()
 	c := &Cloud{Driver: &Driver{programs: programs}, Logs: &Sink{}}
-	logs := invoke.NewLogs(c.Logs)
+	logs := invoke.NewLogs(c.Logs, slog.New(slog.DiscardHandler))
 	c.Pool = sandbox.New(c.Driver, sandbox.Config{NewSession: invoke.Sessions(logs, runtimeapi.New), FreezeAfter: -1})
-	code, err := invoke.OpenCode(blobs, t.TempDir()+"/code", 0)
+	code, err := invoke.OpenCode(blobs, t.TempDir()+"/code", 0, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

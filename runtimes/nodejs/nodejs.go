@@ -127,7 +127,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	}
 	node, ok := runtimes.Nearest(want, r.interpreters(), compare)
 	if !ok {
-		return runtimes.Plan{}, fmt.Errorf("no Node.js of version %d or newer is installed on this host", oldest)
+		return runtimes.Plan{}, fmt.Errorf("no Node.js of version %d or newer is installed on this host (on Debian: apt-get install nodejs)", oldest)
 	}
 	p := runtimes.Plan{Runtime: "nodejs" + node.Major + ".x"}
 	if node.Major != want {

@@ -126,7 +126,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	want := strings.TrimPrefix(fn.Runtime, "python")
 	python, ok := runtimes.Nearest(want, r.interpreters(), compare)
 	if !ok {
-		return runtimes.Plan{}, fmt.Errorf("no Python 3.%d or newer is installed on this host", oldest)
+		return runtimes.Plan{}, fmt.Errorf("no Python 3.%d or newer is installed on this host (on Debian: apt-get install python3)", oldest)
 	}
 	p := runtimes.Plan{Runtime: "python" + python.Major}
 	if python.Major != want {

@@ -178,11 +178,15 @@ const modified = "2006-01-02T15:04:05.000+0000"
 
 func stamp(t time.Time) *string { return new(t.UTC().Format(modified)) }
 
-// configuration is a version as the API shows it. arn is the function as it was asked for.
-func (f functionID) configuration(v *versionRow, arn string) *FunctionConfiguration {
+// configuration is a version as the API shows it. arn is the function as it was asked for. AWS has no word for a
+// function that runs on another version than it names; the error of its runtime version is the nearest.
+func (s *Service) configuration(f functionID, v *versionRow, arn string) *FunctionConfiguration {
 	out := f.listed(v, arn)
 	out.State, out.LastUpdateStatus = new("Active"), new("Successful")
 	out.RuntimeVersionConfig = &RuntimeVersionConfig{RuntimeVersionArn: new(invoke.RuntimeVersionARN(f.region, v.Runtime))}
+	if note := s.Invoker.RuntimeNote(v.Runtime); note != "" {
+		out.RuntimeVersionConfig.Error = &RuntimeVersionError{ErrorCode: new("RuntimeNotInstalled"), Message: new(note)}
+	}
 	return out
 }
 

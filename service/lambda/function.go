@@ -62,7 +62,7 @@ func (s *Service) createFunction(ctx context.Context, c cloud.Caller, in *Create
 		return nil, err
 	}
 	s.Invoker.Expect(ctx, r.runnable(v, nil, 0))
-	return creating(r.configuration(out, r.arn())), nil
+	return creating(s.configuration(r.functionID, out, r.arn())), nil
 }
 
 func orElse(err, other error) error {
@@ -148,7 +148,7 @@ func (s *Service) getFunction(ctx context.Context, c cloud.Caller, in *GetFuncti
 		if err != nil {
 			return err
 		}
-		out.Configuration = r.configuration(v, r.qualified(r.qualifier))
+		out.Configuration = s.configuration(r.functionID, v, r.qualified(r.qualifier))
 		out.Code = &FunctionCodeLocation{RepositoryType: new("S3"), Location: new(s.location(c, v.Code))}
 		if len(fn.Tags) > 0 {
 			out.Tags = fn.Tags
@@ -172,7 +172,7 @@ func (s *Service) getFunctionConfiguration(ctx context.Context, c cloud.Caller, 
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
 		v, _, err := r.find(ctx, rd)
 		if err == nil {
-			out = r.configuration(v, r.qualified(r.qualifier))
+			out = s.configuration(r.functionID, v, r.qualified(r.qualifier))
 		}
 		return err
 	})
@@ -284,7 +284,7 @@ func (s *Service) update(ctx context.Context, c cloud.Caller, r reference, revis
 			return err
 		}
 		v.changed(c.Now)
-		out = updating(r.configuration(v, r.arn()))
+		out = updating(s.configuration(r.functionID, v, r.arn()))
 		if dry {
 			return nil
 		}
@@ -300,7 +300,7 @@ func (s *Service) update(ctx context.Context, c cloud.Caller, r reference, revis
 			if err := kv.PutRow(tx, r.key(), fn); err != nil {
 				return err
 			}
-			out = updating(r.configuration(numbered, r.qualified(numbered.version())))
+			out = updating(s.configuration(r.functionID, numbered, r.qualified(numbered.version())))
 		}
 		return r.save(tx, v)
 	})

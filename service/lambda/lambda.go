@@ -30,6 +30,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 
 	"lambent/blob"
@@ -55,8 +56,9 @@ type Config struct {
 	Blobs   *blob.Store
 	Invoker *invoke.Invoker
 	Objects Objects
-	Roles   Roles  // nil: every well-formed role is taken
-	Domain  string // what the cloud calls itself: "localhost:4566"
+	Roles   Roles        // nil: every well-formed role is taken
+	Domain  string       // what the cloud calls itself: "localhost:4566"
+	Log     *slog.Logger // nil: nothing is logged
 }
 
 // Service is the Lambda service.
@@ -74,6 +76,9 @@ func New(c Config) (*Service, error) {
 	links, err := newLinks()
 	if err != nil {
 		return nil, fmt.Errorf("lambda: %w", err)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}}
 	s.queue = invoke.NewQueue(c.KV.In("async"), c.Invoker, s)

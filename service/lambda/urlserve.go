@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -37,7 +36,7 @@ func urlPath(path string) (id, rest string, ok bool) {
 func (s *Service) serveURL(w http.ResponseWriter, r *http.Request, at service.Published) {
 	to, u, err := s.urlTarget(r.Context(), at.ID)
 	if err != nil {
-		urlFault(w, err)
+		s.urlFault(w, err)
 		return
 	}
 	origin := allowOrigin(u.Cors, r.Header.Get("Origin"))
@@ -47,7 +46,7 @@ func (s *Service) serveURL(w http.ResponseWriter, r *http.Request, at service.Pu
 	}
 	answer, err := s.callURL(r, at, to, u)
 	if err != nil {
-		urlFault(w, err)
+		s.urlFault(w, err)
 		return
 	}
 	writeAnswer(w, answer, u.Cors, origin)
@@ -96,7 +95,7 @@ func (s *Service) callURL(r *http.Request, at service.Published, to reference, u
 	return parseAnswer(res.Payload), nil
 }
 
-func urlFault(w http.ResponseWriter, err error) {
+func (s *Service) urlFault(w http.ResponseWriter, err error) {
 	status, code, message := http.StatusInternalServerError, "InternalServerErrorException", "Internal Server Error"
 	var f *cloud.Fault
 	switch {
@@ -107,7 +106,7 @@ func urlFault(w http.ResponseWriter, err error) {
 	case errors.As(err, &f):
 		status, code, message = http.StatusBadRequest, f.Code, f.Message
 	default:
-		slog.Error("function URL", "error", err)
+		s.Log.Error("function URL", "error", err)
 	}
 	body, _ := json.Marshal(map[string]string{"Message": message})
 	w.Header().Set("Content-Type", "application/json")

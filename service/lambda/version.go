@@ -35,7 +35,7 @@ func (s *Service) publishVersion(ctx context.Context, c cloud.Caller, in *Publis
 		if err != nil {
 			return err
 		}
-		out = r.configuration(numbered, r.qualified(numbered.version()))
+		out = s.configuration(r.functionID, numbered, r.qualified(numbered.version()))
 		if err := r.save(tx, v); err != nil {
 			return err
 		}
