@@ -83,7 +83,7 @@ func (x *execution) beginRevert(row *resourceRow) func(context.Context) func(con
 		case row.Step == stepSame || slices.Contains(x.op.Skip, row.ID):
 			row.Cur, row.Step = row.Old, stepUndone
 			return nil
-		case interrupted || row.Cur.ID != row.Old.ID:
+		case interrupted || x.replaced(row):
 			x.discard(row, interrupted)
 			row.Cur, row.Step = row.Old, stepUndone
 			x.mark(row, row.Cur, "UPDATE_COMPLETE", "")

@@ -383,3 +383,47 @@ func TestRefusedFirstCall(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// One function that has not changed has one version, however many resources ask for it: the second fails,
+// and takes nothing away that the first made.
+func TestVersionTwice(t *testing.T) {
+	b := newBench(t)
+	template := strings.ReplaceAll(first, "  Version1:", "  Twice: {Type: AWS::Lambda::Version, Properties: {FunctionName: !Ref Fn}}\n  Version1:")
+	b.create("twice", template)
+	st := b.want("twice", "ROLLBACK_COMPLETE")
+	got := b.events(*st.StackId)
+	if !strings.Contains(got, "already exists in stack") && !strings.Contains(got, "A version for this Lambda function exists ( ") {
+		t.Error(got)
+	}
+	if got := b.cloud.state(); got != "" {
+		t.Errorf("left behind:\n%s", got)
+	}
+}
+
+// A replaced resource may have the id of the one that it replaces: the old one is deleted all the same, or
+// comes back when the update fails.
+func TestReplacementWithTheSameID(t *testing.T) {
+	const template = `
+Resources:
+  One: {Type: AWS::ApiGateway::RestApi, Properties: {Name: one}}
+  Two: {Type: AWS::ApiGateway::RestApi, Properties: {Name: two}}
+  DeployedOne: {Type: AWS::ApiGateway::Deployment, Properties: {RestApiId: !Ref One}}
+  DeployedTwo: {Type: AWS::ApiGateway::Deployment, Properties: {RestApiId: !Ref Two}}
+  Stage: {Type: AWS::ApiGateway::Stage, Properties: {RestApiId: !Ref One, StageName: prod, DeploymentId: !Ref DeployedOne}}
+`
+	b := newBench(t)
+	b.create("same", template)
+	b.want("same", "CREATE_COMPLETE")
+	before := b.cloud.state()
+	moved := strings.NewReplacer("RestApiId: !Ref One, StageName", "RestApiId: !Ref Two, StageName", "DeploymentId: !Ref DeployedOne", "DeploymentId: !Ref DeployedTwo").Replace(template)
+	b.update("same", moved+"  Bad: {Type: AWS::S3::BucketPolicy, DependsOn: Stage, Properties: {Bucket: none, PolicyDocument: {}}}\n")
+	b.want("same", "UPDATE_ROLLBACK_COMPLETE")
+	if got := b.cloud.state(); got != before {
+		t.Errorf("after the rollback\n%s\nwant\n%s", got, before)
+	}
+	b.update("same", moved)
+	b.want("same", "UPDATE_COMPLETE")
+	if got := b.cloud.kinds(); got != "api=2 deployment=2 resource=2 stage=1" {
+		t.Errorf("after the update: %s\n%s", got, b.cloud.state())
+	}
+}

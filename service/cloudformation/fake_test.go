@@ -323,7 +323,9 @@ func (f *fakeCloud) apigateway(operation string, in map[string]any) (map[string]
 	case "CreateDeployment":
 		id := f.id("dep")
 		f.things["deployment "+api+" "+id] = map[string]any{}
-		f.things[stage] = map[string]any{"deploymentId": id}
+		if str(in, "stageName") != "" {
+			f.things[stage] = map[string]any{"deploymentId": id}
+		}
 		return map[string]any{"id": id}, nil
 	case "GetDeployments":
 		return map[string]any{"items": f.under("deployment " + api + " ")}, nil
@@ -336,6 +338,8 @@ func (f *fakeCloud) apigateway(operation string, in map[string]any) (map[string]
 			}
 		}
 		return none, f.drop("deployment " + api + " " + str(in, "deploymentId"))
+	case "CreateStage":
+		return none, f.add(stage, map[string]any{"deploymentId": in["deploymentId"]})
 	case "GetStage":
 		return f.get(stage)
 	case "UpdateStage":

@@ -313,6 +313,17 @@ func (t *resourceType) replaces(properties []string) bool {
 	})
 }
 
+// replaced tells whether what stands for the row is another thing than what stood for it before. Their ids
+// do not tell: two stages of one name, each of another API, have the same.
+func (x *execution) replaced(row *resourceRow) bool {
+	if row.Old == nil || row.Cur == nil {
+		return false
+	}
+	t := x.s.types[row.Cur.Type]
+	properties := changedProperties(t, row.Old, row.Cur)
+	return len(properties) > 0 && t.replaces(properties)
+}
+
 // endForward takes in what came of a creation or an update.
 func (x *execution) endForward(id string) func(outcome) {
 	return func(o outcome) {
@@ -322,6 +333,9 @@ func (x *execution) endForward(id string) func(outcome) {
 		}
 		p := row.Cur
 		creating := row.Step == stepCreating
+		if creating && x.taken(row, o.id) {
+			o = outcome{err: &cloud.Fault{Code: "AlreadyExistsException", Status: 409, Message: o.id + " already exists in stack " + x.stack.ID}}
+		}
 		if o.id != "" {
 			p.ID = o.id
 		}
@@ -347,6 +361,22 @@ func (x *execution) endForward(id string) func(outcome) {
 		}
 		x.mark(row, p, x.verb(row)+"_COMPLETE", "")
 	}
+}
+
+// taken tells whether an id that a service has made is that of another resource of the stack: two versions of
+// one function that has not changed in between are one.
+func (x *execution) taken(row *resourceRow, id string) bool {
+	if id == "" || x.s.types[row.Cur.Type].Find == nil {
+		return false
+	}
+	for _, other := range x.rows {
+		for _, p := range other.all() {
+			if p != row.Cur && p.Type == row.Cur.Type && p.ID == id && !p.Gone {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // afterForward goes on to the end of the operation, or back.
@@ -447,7 +477,7 @@ func (x *execution) discardOld() {
 		case x.active[id] == nil && row.Cur != nil:
 			row.Garbage = append(row.Garbage, *row.Cur)
 			row.Cur = nil
-		case row.Op == x.op.ID && row.Old != nil && row.Old.ID != row.Cur.ID:
+		case row.Op == x.op.ID && x.replaced(row):
 			old := *row.Old
 			old.Deletion = old.Replacement
 			row.Garbage = append(row.Garbage, old)

@@ -136,6 +136,10 @@ func httpStage() *resourceType {
 		Update: func(w *work) error {
 			in := w.settings(map[string]any{"Description": "", "StageVariables": map[string]any{}, "AutoDeploy": false,
 				"DefaultRouteSettings": map[string]any{"DetailedMetricsEnabled": false}, "AccessLogSettings": map[string]any{}}, settings...)
+			// The end of automatic deployments leaves the last one, unless something else is said.
+			if w.changed("AutoDeploy") && w.Props["AutoDeploy"] != true {
+				maps.Copy(in, w.in("DeploymentId"))
+			}
 			// An update of a stage only adds: a variable goes by becoming empty, a route's settings by a call of their own.
 			if variables, ok := in["StageVariables"].(map[string]any); ok {
 				in["StageVariables"] = emptied(variables, w.Old["StageVariables"])
@@ -188,11 +192,11 @@ func dropRouteSettings(w *work, stage map[string]any) error {
 }
 
 func httpIntegration() *resourceType {
-	return httpMember(&resourceType{
+	t := httpMember(&resourceType{
 		Name: "AWS::ApiGatewayV2::Integration",
 		Schema: `ApiId!@new IntegrationType! IntegrationUri IntegrationMethod IntegrationSubtype PayloadFormatVersion TimeoutInMillis:int
 			ConnectionId ConnectionType ContentHandlingStrategy CredentialsArn Description PassthroughBehavior RequestParameters:map
-			RequestTemplates:map ResponseParameters:json TemplateSelectionExpression TlsConfig:{ServerNameToVerify}`,
+			RequestTemplates:map ResponseParameters:map({ResponseParameters:[{Destination! Source!}]}) TemplateSelectionExpression TlsConfig:{ServerNameToVerify}`,
 		Attributes: []string{"IntegrationId"},
 	}, "Integration", "IntegrationId", func(w *work, item any) bool {
 		return str(item, "IntegrationType") == w.text("IntegrationType") && str(item, "IntegrationUri") == w.text("IntegrationUri")
@@ -200,6 +204,34 @@ func httpIntegration() *resourceType {
 		"IntegrationType", "IntegrationUri", "IntegrationMethod", "IntegrationSubtype", "PayloadFormatVersion", "TimeoutInMillis", "ConnectionId",
 		"ConnectionType", "ContentHandlingStrategy", "CredentialsArn", "Description", "PassthroughBehavior", "RequestParameters", "RequestTemplates",
 		"ResponseParameters", "TemplateSelectionExpression", "TlsConfig")
+	t.Create, t.Update = withResponseParameters(t.Create), withResponseParameters(t.Update)
+	return t
+}
+
+// withResponseParameters writes the parameters of responses as the API has them: templates have a list of
+// destinations and sources for each status where the API has a map.
+func withResponseParameters(do func(*work) error) func(*work) error {
+	flat := func(props map[string]any) map[string]any {
+		byStatus, ok := props["ResponseParameters"].(map[string]any)
+		if !ok {
+			return props
+		}
+		flat := map[string]any{}
+		for status, p := range byStatus {
+			sources := map[string]any{}
+			for _, e := range items(p, "ResponseParameters") {
+				sources[str(e, "Destination")] = str(e, "Source")
+			}
+			flat[status] = sources
+		}
+		out := maps.Clone(props)
+		out["ResponseParameters"] = flat
+		return out
+	}
+	return func(w *work) error {
+		w.Props, w.Old = flat(w.Props), flat(w.Old)
+		return do(w)
+	}
 }
 
 func httpRoute() *resourceType {
@@ -221,18 +253,59 @@ func httpDeployment() *resourceType {
 		Attributes: []string{"DeploymentId"},
 	}, "Deployment", "DeploymentId", func(w *work, item any) bool { return str(item, "Description") == w.text("Description") },
 		map[string]any{"Description": ""}, "Description")
-	create := t.Create
-	t.Create = func(w *work) error {
-		if err := create(w); err != nil {
+	before, create, remove := t.Before, t.Create, t.Delete
+	t.Before = func(w *work) error {
+		if err := before(w); err != nil || w.text("StageName") == "" {
 			return err
 		}
-		if w.text("StageName") == "" {
-			return nil
+		stage, err := w.call("GetStage", w.in("ApiId", "StageName"))
+		w.Notes["previous"] = str(stage, "DeploymentId")
+		return gone(err)
+	}
+	t.Create = func(w *work) error {
+		if err := create(w); err != nil || w.text("StageName") == "" {
+			return err
 		}
-		in := w.in("ApiId", "StageName")
-		in["DeploymentId"] = w.ID
-		_, err := w.call("UpdateStage", in)
-		return err
+		return w.showDeployment(w.ID)
+	}
+	t.Delete = func(w *work) error {
+		if err := w.leaveHTTPStage(); err != nil {
+			return err
+		}
+		return remove(w)
 	}
 	return t
+}
+
+func (w *work) showDeployment(id string) error {
+	in := w.in("ApiId", "StageName")
+	in["DeploymentId"] = id
+	_, err := w.call("UpdateStage", in)
+	return err
+}
+
+// leaveHTTPStage takes a deployment away from the stage that it was put on: the stage shows again what it
+// showed before. A stage can not go back to showing nothing; it gets an automatic deployment then.
+func (w *work) leaveHTTPStage() error {
+	if w.text("StageName") == "" {
+		return nil
+	}
+	name := w.in("ApiId", "StageName")
+	stage, err := w.call("GetStage", name)
+	if err != nil || str(stage, "DeploymentId") != w.ID {
+		return gone(err)
+	}
+	if previous := str(w.Notes, "previous"); previous != "" {
+		if err := w.showDeployment(previous); !missing(err) {
+			return err
+		}
+	}
+	for _, automatic := range []bool{true, false} {
+		in := maps.Clone(name)
+		in["AutoDeploy"] = automatic
+		if _, err := w.call("UpdateStage", in); err != nil {
+			return err
+		}
+	}
+	return nil
 }

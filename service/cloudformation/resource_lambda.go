@@ -252,16 +252,36 @@ func lambdaVersion() *resourceType {
 			if err != nil {
 				return err
 			}
-			w.ID = str(out, "FunctionArn")
-			w.Attributes["Version"], w.Attributes["FunctionArn"] = str(out, "Version"), w.ID
-			return w.provision(str(out, "Version"))
+			arn, version := str(out, "FunctionArn"), str(out, "Version")
+			if w.foundVersion(version) && w.Claimed(arn) {
+				return &cloud.Fault{Code: "ResourceConflictException", Status: 409,
+					Message: "A version for this Lambda function exists ( " + version + " ). Modify the function to create a new version."}
+			}
+			w.ID = arn
+			w.Attributes["Version"], w.Attributes["FunctionArn"] = version, w.ID
+			return w.provision(version)
 		},
 		Delete: func(w *work) error {
 			arn, version := w.ID[:strings.LastIndexByte(w.ID, ':')], w.ID[strings.LastIndexByte(w.ID, ':')+1:]
+			if w.foundVersion(version) {
+				return nil
+			}
 			_, err := w.call("DeleteFunction", map[string]any{"FunctionName": arn, "Qualifier": version})
 			return err
 		},
 	}
+}
+
+// foundVersion tells whether the function had the version before this resource was made. A version that an
+// earlier deployment left behind (Serverless retains them) becomes the resource's where AWS refuses it, but
+// stays when the resource goes: it was there before.
+func (w *work) foundVersion(version string) bool {
+	last, err := strconv.Atoi(str(w.Notes, "last"))
+	if err != nil {
+		return false
+	}
+	n, err := strconv.Atoi(version)
+	return err == nil && n <= last
 }
 
 func (w *work) provision(qualifier string) error {
