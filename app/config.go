@@ -52,7 +52,7 @@ var settings = []setting{
 	{"domain", "", "what the cloud calls itself in URLs (default localhost:PORT)", false, func(c *Config) any { return &c.Domain }},
 	{"region", "us-east-1", "region for exec and for the line printed at the start; any region is served", false, func(c *Config) any { return &c.Region }},
 	{"insecure-listen", "false", "allow an address beyond loopback, where clients may speak plain HTTP", false, func(c *Config) any { return &c.InsecureListen }},
-	{"runtime-fallback", "nearest", "for a function whose language version this host lacks: nearest (newer one) or none", false, func(c *Config) any { return &c.RuntimeFallback }},
+	{"runtime-fallback", "nearest", "what runs a function whose language version this host lacks: nearest (newer one), or none (its calls are refused)", false, func(c *Config) any { return &c.RuntimeFallback }},
 	{"root-access-key-id", "", "root access key to use instead of a made one", false, func(c *Config) any { return &c.AccessKeyID }},
 	{"root-secret-access-key", "", "its secret", true, func(c *Config) any { return &c.SecretAccessKey }},
 	{"log-level", "info", "debug, info, warn or error", false, func(c *Config) any { return &c.LogLevel }},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -27,6 +28,7 @@ type functionRow struct {
 	MemoryMB int    `json:"memoryMB"`
 	Seconds  int    `json:"timeoutSeconds"`
 	Modified string `json:"modified"`
+	Note     string `json:"note,omitempty"` // another version of its language runs it, or none
 }
 
 type apiRow struct {
@@ -84,7 +86,34 @@ func (c *client) overview(ctx context.Context) (*overview, error) {
 }
 
 func (c *client) readFunctions(ctx context.Context, o *overview) error {
-	return c.eachFunction(ctx, func(f functionRow) { o.Functions = append(o.Functions, f) })
+	if err := c.eachFunction(ctx, func(f functionRow) { o.Functions = append(o.Functions, f) }); err != nil {
+		return err
+	}
+	notes := map[string]string{} // by runtime: one function answers for all of its kind
+	for i := range o.Functions {
+		f := &o.Functions[i]
+		note, known := notes[f.Runtime]
+		if !known {
+			var err error
+			if note, err = c.runtimeNote(ctx, f.Name); err != nil && !isNotFound(err) {
+				return err
+			}
+			notes[f.Runtime] = note
+		}
+		f.Note = note
+	}
+	return nil
+}
+
+// runtimeNote is what the cloud has to say about a function's runtime, "" when it has just that.
+func (c *client) runtimeNote(ctx context.Context, function string) (string, error) {
+	var fn struct {
+		RuntimeVersionConfig struct {
+			Error struct{ Message string }
+		}
+	}
+	err := c.json(ctx, "lambda", "GET", "/2015-03-31/functions/"+url.PathEscape(function)+"/configuration", &fn)
+	return fn.RuntimeVersionConfig.Error.Message, err
 }
 
 func (c *client) readRestAPIs(ctx context.Context, o *overview) error {
@@ -173,6 +202,9 @@ func (o *overview) write(w io.Writer) error {
 	for _, f := range o.Functions {
 		fmt.Fprintf(t, "  %s\t%s\t%d MB\t%v\t%s\n", f.Name, f.Runtime, f.MemoryMB, time.Duration(f.Seconds)*time.Second, f.Modified)
 	}
+	for _, note := range o.notes() {
+		fmt.Fprintf(t, "  WARNING: %s\n", note)
+	}
 	section(t, "APIs", len(o.APIs), "NAME\tKIND\tURL")
 	for _, a := range o.APIs {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", a.Name, a.Kind, a.URL)
@@ -186,6 +218,17 @@ func (o *overview) write(w io.Writer) error {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", r.Name, r.Schedule, r.State)
 	}
 	return t.Flush()
+}
+
+// notes are what is to be said about functions, each once.
+func (o *overview) notes() []string {
+	var notes []string
+	for _, f := range o.Functions {
+		if f.Note != "" && !slices.Contains(notes, f.Note) {
+			notes = append(notes, f.Note)
+		}
+	}
+	return notes
 }
 
 func section(w io.Writer, title string, n int, heads string) {

@@ -25,6 +25,10 @@ func deployed(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"Functions":[{"FunctionName":"first-`+region+`","Runtime":"nodejs20.x","MemorySize":128,"Timeout":6}],"NextMarker":"a b"}`)
 	case r.URL.Path == "/2015-03-31/functions/":
 		io.WriteString(w, `{"Functions":[{"FunctionName":"second","Runtime":"python3.12","MemorySize":256,"Timeout":60}]}`)
+	case r.URL.Path == "/2015-03-31/functions/second/configuration":
+		io.WriteString(w, `{"RuntimeVersionConfig":{"Error":{"Message":"it runs on another"}}}`)
+	case strings.HasSuffix(r.URL.Path, "/configuration"):
+		io.WriteString(w, `{"RuntimeVersionConfig":{"RuntimeVersionArn":"arn"}}`)
 	case r.URL.Path == "/restapis":
 		io.WriteString(w, `{"item":[{"id":"r1","name":"rest"}]}`)
 	case r.URL.Path == "/restapis/r1/stages":
@@ -44,7 +48,7 @@ func TestStatus(t *testing.T) {
 		t.Fatalf("code %d: %s", code, errs)
 	}
 	for _, want := range []string{"first-us-east-1", "nodejs20.x", "second", "1m0s", "/restapis/r1/dev/_user_request_/", "/restapis/h1/$default/_user_request_/",
-		"CREATE_COMPLETE", "rate(1 minute)"} {
+		"CREATE_COMPLETE", "rate(1 minute)", "  WARNING: it runs on another\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -54,7 +58,7 @@ func TestStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &o); err != nil || code != 0 {
 		t.Fatalf("code %d, %v: %s", code, err, out)
 	}
-	if len(o.Functions) != 2 || o.Functions[0].Name != "first-eu-west-3" || o.Region != "eu-west-3" || len(o.APIs) != 2 || len(o.Stacks) != 1 || len(o.Rules) != 1 {
+	if len(o.Functions) != 2 || o.Functions[0].Note != "" || o.Functions[1].Note != "it runs on another" || o.Functions[0].Name != "first-eu-west-3" || o.Region != "eu-west-3" || len(o.APIs) != 2 || len(o.Stacks) != 1 || len(o.Rules) != 1 {
 		t.Errorf("got %s", out)
 	}
 }
