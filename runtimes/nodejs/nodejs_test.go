@@ -264,15 +264,23 @@ func TestLogs(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	d, r := setup(t)
 	f := runtimetest.Start(t, d, r, function(t, "index.handler", map[string]string{"index.js": `
-		exports.handler = async (e, c) => [process.env._X_AMZN_TRACE_ID, c.clientContext, c.identity]`}), true)
+		const { execFileSync } = require('child_process');
+		exports.handler = async (e, c) => {
+			if (e.set) process.env._X_AMZN_TRACE_ID = e.set;
+			const child = execFileSync('/bin/sh', ['-c', 'echo $_X_AMZN_TRACE_ID'], { encoding: 'utf8' }).trim();
+			return [process.env._X_AMZN_TRACE_ID, child, c.clientContext, c.identity];
+		}`}), true)
 	f.Send(t.Context(), "r1", `{}`, map[string]string{
 		"Lambda-Runtime-Trace-Id": "Root=1-2-3", "Lambda-Runtime-Client-Context": `{"custom":{"k":"v"}}`, "Lambda-Runtime-Cognito-Identity": `{"cognitoIdentityId":"i"}`,
 	})
-	if got, want := f.Result(t).Body, `["Root=1-2-3",{"custom":{"k":"v"}},{"cognitoIdentityId":"i"}]`; got != want {
+	if got, want := f.Result(t).Body, `["Root=1-2-3","Root=1-2-3",{"custom":{"k":"v"}},{"cognitoIdentityId":"i"}]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got, want := f.Invoke(t, "r2", `{}`).Body, `[null,null,null]`; got != want {
-		t.Errorf("without headers: got %s, want %s", got, want)
+	if got, want := f.Invoke(t, "r2", `{"set":"mine"}`).Body, `["mine","mine",null,null]`; got != want {
+		t.Errorf("without headers, set by the function: got %s, want %s", got, want)
+	}
+	if got, want := f.Invoke(t, "r3", `{}`).Body, `[null,"",null,null]`; got != want {
+		t.Errorf("after it: got %s, want %s", got, want)
 	}
 }
 

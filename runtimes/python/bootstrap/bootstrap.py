@@ -39,19 +39,15 @@ class Connection:
         self.socket.sendall(data)
 
     def receive(self):
-        """Return status, headers (names in lower case) and body of the next reply."""
+        """Return status, head and body of the next reply."""
         data = self.buffer
         while True:
             end = data.find(b"\r\n\r\n")
             if end >= 0:
                 break
             data += self.more()
-        lines = data[:end].decode("latin-1").split("\r\n")
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
-        total = end + 4 + int(headers.get("content-length", 0))
+        head = data[:end].decode("latin-1")
+        total = end + 4 + int(header_of(head, "Content-Length") or 0)
         if len(data) < total:
             parts, size = [data], len(data)
             while size < total:
@@ -59,13 +55,23 @@ class Connection:
                 size += len(parts[-1])
             data = b"".join(parts)
         self.buffer = data[total:]
-        return int(lines[0][9:12]), headers, data[end + 4 : total]
+        return int(head[9:12]), head, data[end + 4 : total]
 
     def more(self):
         data = self.socket.recv(65536)
         if not data:
             os._exit(1)  # without its cloud a runtime has nothing to do
         return data
+
+
+def header_of(head, name):
+    """Return the value of a header in a reply's head, None when there is none. Lambent writes names in one way."""
+    begin = head.find("\r\n%s: " % name)
+    if begin < 0:
+        return None
+    begin += len(name) + 4
+    end = head.find("\r\n", begin)
+    return head[begin:] if end < 0 else head[begin:end]
 
 
 # ---- Logging ----
@@ -255,20 +261,22 @@ def fill(target, keys, values):
 
 
 class LambdaContext:
-    def __init__(self, headers, env):
-        self.aws_request_id = headers.get("lambda-runtime-aws-request-id")
+    def __init__(self, head, env):
+        self.aws_request_id = request_id
         self.log_group_name = env.get("AWS_LAMBDA_LOG_GROUP_NAME")
         self.log_stream_name = env.get("AWS_LAMBDA_LOG_STREAM_NAME")
         self.function_name = env.get("AWS_LAMBDA_FUNCTION_NAME")
         self.memory_limit_in_mb = env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = env.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn")
-        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        self.client_context = self._client_context(headers.get("lambda-runtime-client-context"))
+        self.invoked_function_arn = header_of(head, "Lambda-Runtime-Invoked-Function-Arn")
+        self.tenant_id = header_of(head, "Lambda-Runtime-Aws-Tenant-Id")
+        self.client_context = self._client_context(header_of(head, "Lambda-Runtime-Client-Context"))
         self.identity = CognitoIdentity()
-        cognito = json.loads(headers.get("lambda-runtime-cognito-identity") or "{}")
-        fill(self.identity, {"cognito_identity_id": "cognitoIdentityId", "cognito_identity_pool_id": "cognitoIdentityPoolId"}, cognito)
-        self._epoch_deadline_time_in_ms = int(headers.get("lambda-runtime-deadline-ms", 0))
+        cognito = header_of(head, "Lambda-Runtime-Cognito-Identity")
+        cognito = json.loads(cognito) if cognito else {}
+        self.identity.cognito_identity_id = cognito.get("cognitoIdentityId")
+        self.identity.cognito_identity_pool_id = cognito.get("cognitoIdentityPoolId")
+        self._epoch_deadline_time_in_ms = int(header_of(head, "Lambda-Runtime-Deadline-Ms") or 0)
 
     @staticmethod
     def _client_context(text):
@@ -296,13 +304,24 @@ class LambdaContext:
 # ---- Running it ----
 
 
+def set_trace(trace):
+    """Show the trace of the invocation in os.environ, but do not put it into the environment of the process: the C library
+    keeps every value that a variable ever had, so that a function called often would run out of memory."""
+    key = os.environ.encodekey("_X_AMZN_TRACE_ID")
+    if trace:
+        os.environ._data[key] = os.environ.encodevalue(trace)
+    else:
+        os.environ._data.pop(key, None)
+
+
 class Runtime:
     def __init__(self, connection):
         self.connection = connection
         self.next = connection.frame("GET", API + "invocation/next")
+        self.env = dict(os.environ)  # as it was at the start
 
     def start(self):
-        env = os.environ
+        env = self.env
         start_logging(env)
         try:
             handler = load_handler(env.get("_HANDLER", ""))
@@ -311,10 +330,10 @@ class Runtime:
             self.fail_init(error_of(e))
         self.connection.send(self.next)
         while True:
-            status, headers, body = self.connection.receive()
+            status, head, body = self.connection.receive()
             if status != 200:
                 os._exit(1)
-            answer = self.invoke(handler, headers, body)
+            answer = self.invoke(handler, head, body)
             # One write for the response and the question for more: two round trips cost one.
             self.connection.send(answer + self.next)
             self.connection.receive()
@@ -326,21 +345,18 @@ class Runtime:
         self.connection.receive()
         os._exit(1)
 
-    def invoke(self, handler, headers, body):
+    def invoke(self, handler, head, body):
         """Run the handler and return the request that answers."""
         global request_id
-        request_id = headers.get("lambda-runtime-aws-request-id")
-        if "lambda-runtime-trace-id" in headers:
-            os.environ["_X_AMZN_TRACE_ID"] = headers["lambda-runtime-trace-id"]
-        else:
-            os.environ.pop("_X_AMZN_TRACE_ID", None)
+        request_id = header_of(head, "Lambda-Runtime-Aws-Request-Id")
+        set_trace(header_of(head, "Lambda-Runtime-Trace-Id"))
         target = API + "invocation/%s/response" % request_id
         try:
             try:
                 event = json.loads(body.decode("utf-8")) if body else {}
             except ValueError as e:
                 raise Fault("UnmarshalError", "Unable to unmarshal input: %s" % e)
-            result = handler(event, LambdaContext(headers, os.environ))
+            result = handler(event, LambdaContext(head, self.env))
             try:
                 data = json.dumps(result, default=serialize).encode()
             except (TypeError, ValueError, RecursionError) as e:
