@@ -53,11 +53,16 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	}
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
-	return invoke.New(invoke.Config{
+	invoker := invoke.New(invoke.Config{
 		Pool: pool, Runtimes: languages(p.config.RuntimeFallback), Code: code, Credentials: credentials, Logs: records, Log: p.log,
 		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
 		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
-	}), nil
+	})
+	p.onClose(func() error { // functions that outlived their requests end before what runs them
+		invoker.Wait()
+		return nil
+	})
+	return invoker, nil
 }
 
 // stemLimit is the pool's word for no stem cells where the setting says 0.

@@ -40,11 +40,6 @@ func (p *cloudParts) openServices() error {
 	p.background("lambda", lambdaService.Run)
 	httpAPIs := apigatewayv2.New(p.store.In("apigatewayv2"), p.domain, &apiInvoker{lambdaService})
 	restAPIs := apigateway.New(p.store.In("apigateway"), p.domain, &apiInvoker{lambdaService}, httpAPIs)
-	p.onClose(func() error { // functions that outlived their requests end before what runs them
-		httpAPIs.Wait()
-		restAPIs.Wait()
-		return nil
-	})
 	timers := schedule.NewTimers(p.store.In("schedule"))
 	rules := eventbridge.New(p.store.In("eventbridge"), timers)
 	p.background("schedule", schedule.New(timers, rules, &eventInvoker{lambdaService}, p.log).Run)

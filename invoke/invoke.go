@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lambent/cloud"
@@ -63,6 +64,7 @@ type Invoker struct {
 	config      Config
 	admission   admission
 	credentials credentialCache
+	lingering   sync.WaitGroup // functions that run without their caller
 }
 
 // New makes an Invoker.
@@ -103,29 +105,34 @@ type Result struct {
 var errShutdown = errors.New("invoke: the sandbox was taken away")
 
 // Call runs fn once. An error says that it was not run, or that it is our fault if it was cut off; what goes wrong
-// in the function itself is in the Result. *Throttled says that too much runs already. The client's going
-// away does not stop a function that runs, so ctx ends the waiting for a start only.
+// in the function itself is in the Result. *Throttled says that too much runs already. When ctx ends, Call returns
+// its error: a start is given up, but a function that runs goes on without its caller, as on AWS.
 func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (*Result, error) {
 	scope, err := v.admission.enter(fn)
 	if err != nil {
 		return nil, err
 	}
-	defer v.admission.leave(scope)
-
 	run := &run{v: v, fn: fn, req: req, report: report{fn: fn, requestID: req.RequestID}}
 	if run.report.requestID == "" {
 		run.report.requestID = NewRequestID()
 	}
-	for {
-		if err := run.obtain(ctx); err != nil {
-			return nil, err
-		}
-		if !run.invoke() {
-			break
-		}
+	running, err := run.do(ctx)
+	if running {
+		v.lingering.Go(func() {
+			defer v.admission.leave(scope)
+			_ = run.await(context.Background()) // nobody is there to hear of it
+		})
+		return nil, err
+	}
+	v.admission.leave(scope)
+	if err != nil {
+		return nil, err
 	}
 	return run.result()
 }
+
+// Wait waits for the functions whose callers have gone. It is for the end, when nobody calls any more.
+func (v *Invoker) Wait() { v.lingering.Wait() }
 
 // Expect tells that a function of that kind has been deployed, so that its first call finds a stem cell. What is to be
 // said about its runtime is said now and not only when it is called.
@@ -177,6 +184,7 @@ type run struct {
 
 	retried   bool      // the start took too long once, or a warm sandbox turned out to be dead
 	startedAt time.Time // when the time limit of the call begins, if the start counts
+	began     time.Time // when it began
 }
 
 // obtain gets a sandbox with the function loaded, or has the outcome of the failed start in the report.
@@ -287,6 +295,7 @@ func (r *run) load(ctx context.Context, began time.Time) error {
 		o = unstarted(e)
 	case <-r.box.Done():
 		if o = r.exited(); r.err != nil {
+			r.v.config.Pool.Discard(r.box)
 			return r.err
 		}
 	case <-timer.C:
@@ -312,30 +321,45 @@ func (r *run) tooSlow(ctx context.Context, took time.Duration) error {
 	return nil
 }
 
-// invoke hands the event over and waits for the end. It returns true when the sandbox turned out to be dead before it
-// took the event: then another may.
-func (r *run) invoke() (again bool) {
-	if r.box == nil { // the start was the end
-		return false
+// do runs the event in a sandbox. It is running still when ctx ended first.
+func (r *run) do(ctx context.Context) (running bool, err error) {
+	for {
+		if err := r.obtain(ctx); err != nil || r.box == nil { // without a sandbox the start was the end
+			return false, err
+		}
+		r.send()
+		if err := r.await(ctx); err != errGone {
+			return err != nil, err
+		}
 	}
-	began := time.Now()
+}
+
+// errGone says that a warm sandbox turned out to be dead before it took the event: then another may.
+var errGone = errors.New("invoke: the sandbox was dead")
+
+// send hands the event over.
+func (r *run) send() {
+	r.began = time.Now()
 	if !r.startedAt.IsZero() {
-		began = r.startedAt
+		r.began = r.startedAt
 	}
-	deadline := began.Add(r.fn.Timeout)
 	r.session.begin(&r.report, r.req.LogTail)
-	inv := Invocation{RequestID: r.report.requestID, TraceID: r.req.TraceID, ARN: r.req.ARN, Deadline: deadline,
+	inv := Invocation{RequestID: r.report.requestID, TraceID: r.req.TraceID, ARN: r.req.ARN, Deadline: r.began.Add(r.fn.Timeout),
 		ClientContext: r.req.ClientContext, Payload: r.req.Payload}
 	if inv.TraceID == "" {
-		inv.TraceID = newTraceID(began)
+		inv.TraceID = newTraceID(r.began)
 	}
 	if inv.ARN == "" {
 		inv.ARN = r.fn.ARN
 	}
 	if err := r.session.talk.Send(&inv); err != nil {
-		r.v.config.Log.Debug("event not handed over", "function", r.fn.Name, "error", err) // the select below sees why
+		r.v.config.Log.Debug("event not handed over", "function", r.fn.Name, "error", err) // await sees why
 	}
-	timer := time.NewTimer(time.Until(deadline))
+}
+
+// await waits for the end of what was sent. When ctx ends first the sandbox is still held, and await may be called again.
+func (r *run) await(ctx context.Context) error {
+	timer := time.NewTimer(time.Until(r.began.Add(r.fn.Timeout)))
 	defer timer.Stop()
 	var o outcome
 	select {
@@ -350,15 +374,17 @@ func (r *run) invoke() (again bool) {
 				r.retried = true
 				r.v.config.Pool.Discard(r.box)
 				r.box = nil
-				return true
+				return errGone
 			}
 			o = r.exited()
 		}
 	case <-timer.C:
 		o = timedOut(r.report.requestID, r.fn.Timeout, time.Now())
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	r.end(o, time.Since(began))
-	return false
+	r.end(o, time.Since(r.began))
+	return nil
 }
 
 func (r *run) heard(e Event) outcome {

@@ -2,6 +2,7 @@ package invoke_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -46,6 +47,9 @@ func programs() map[string]invoketest.Program {
 		"block": invoketest.Serve(func(b *invoketest.Box, e invoketest.Event) string {
 			if string(e.Payload) == `"wait"` {
 				time.Sleep(200 * time.Millisecond)
+			}
+			if string(e.Payload) == `"wait long"` {
+				time.Sleep(time.Second)
 			}
 			return "null"
 		}),
@@ -246,6 +250,28 @@ func TestAdmission(t *testing.T) {
 	var e *invoke.Throttled
 	if _, err := w.Invoker.Call(t.Context(), &none, &invoke.Request{}); !errors.As(err, &e) || e.Reason != invoke.AccountExceeded {
 		t.Errorf("error = %v, want %s", err, invoke.AccountExceeded)
+	}
+}
+
+// TestCallerLeaves: when the caller has gone, the function goes on to its end, holds its place meanwhile, and its
+// sandbox serves again.
+func TestCallerLeaves(t *testing.T) {
+	w := newWorld(t)
+	fn := w.function("block")
+	fn.Reserved, fn.Timeout = new(1), 10*time.Second
+	ctx, leave := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer leave()
+	_, err := w.Invoker.Call(ctx, fn, &invoke.Request{Payload: []byte(`"wait long"`)})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error = %v, want that of the context", err)
+	}
+	var throttled *invoke.Throttled
+	if _, err := w.Invoker.Call(t.Context(), fn, &invoke.Request{Payload: []byte(`{}`)}); !errors.As(err, &throttled) {
+		t.Errorf("while it runs: %v, want that there is no place", err)
+	}
+	w.Invoker.Wait()
+	if res := w.call(t, fn, `{}`); res.FunctionError != "" || strings.Contains(string(res.LogTail), "Init Duration") {
+		t.Errorf("after it: %+v, want a warm sandbox", res)
 	}
 }
 

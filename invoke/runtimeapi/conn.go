@@ -28,8 +28,9 @@ type conn struct {
 	r    *bufio.Reader
 	req  request
 
-	wmu sync.Mutex
-	w   []byte // guarded by wmu; the write buffer, between uses empty
+	wmu  sync.Mutex
+	w    []byte // guarded by wmu; the write buffer, between uses empty
+	held bool   // guarded by wmu; a 202 goes out with the next answer
 }
 
 func newConn(l *line, nc net.Conn) *conn {
@@ -147,7 +148,7 @@ func (c *conn) document(kind invoke.EventKind) bool {
 func (c *conn) body(limit int64) ([]byte, error) {
 	if c.req.expect {
 		c.wmu.Lock()
-		err := c.flush(append(c.w[:0], "HTTP/1.1 100 Continue\r\n\r\n"...))
+		err := c.flush(append(c.begin(), "HTTP/1.1 100 Continue\r\n\r\n"...))
 		c.wmu.Unlock()
 		if err != nil {
 			return nil, err
@@ -158,10 +159,25 @@ func (c *conn) body(limit int64) ([]byte, error) {
 
 const accepted = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n"
 
+// write202 tells a runtime that its answer has arrived. A runtime that has asked its next question already does not
+// wait for that: then the two answers go out together, and it need not wake up twice.
 func (c *conn) write202() bool {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	return c.flush(append(c.w[:0], accepted...)) == nil
+	if c.r.Buffered() > 0 {
+		c.held = true
+		return true
+	}
+	return c.flush(append(c.begin(), accepted...)) == nil
+}
+
+// begin returns the write buffer with what was held back. wmu must be held.
+func (c *conn) begin() []byte {
+	if !c.held {
+		return c.w[:0]
+	}
+	c.held = false
+	return append(c.w[:0], accepted...)
 }
 
 // swallow reads the rest of a body that nobody wants, so that the next request can be found.
@@ -174,7 +190,7 @@ func (c *conn) reply(status int, kind, message string) bool {
 	body, _ := json.Marshal(map[string]string{"errorMessage": message, "errorType": kind})
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	w := append(c.w[:0], "HTTP/1.1 "...)
+	w := append(c.begin(), "HTTP/1.1 "...)
 	w = strconv.AppendInt(w, int64(status), 10)
 	w = append(append(w, ' '), statusText[status]...)
 	w = append(w, "\r\nContent-Type: application/json\r\nContent-Length: "...)
@@ -186,7 +202,7 @@ func (c *conn) reply(status int, kind, message string) bool {
 func (c *conn) writeInvocation(inv *invoke.Invocation) error {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	w := append(c.w[:0], "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
+	w := append(c.begin(), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
 	w = append(w, inv.RequestID...)
 	w = append(w, "\r\nLambda-Runtime-Deadline-Ms: "...)
 	w = strconv.AppendInt(w, inv.Deadline.UnixMilli(), 10)
@@ -200,7 +216,7 @@ func (c *conn) writeInvocation(inv *invoke.Invocation) error {
 func (c *conn) writeAssignment(body []byte) error {
 	c.wmu.Lock()
 	defer c.wmu.Unlock()
-	return c.writeBody(append(c.w[:0], "HTTP/1.1 200 OK\r\nContent-Type: application/json"...), body)
+	return c.writeBody(append(c.begin(), "HTTP/1.1 200 OK\r\nContent-Type: application/json"...), body)
 }
 
 // appendHeader adds a header unless its value is empty. What would end the line early becomes a space.

@@ -173,6 +173,31 @@ func TestErrorDocumentAndTooLarge(t *testing.T) {
 	}
 }
 
+// TestHeldAnswer: a runtime that sends its answer and its next question in one write gets both replies in one.
+func TestHeldAnswer(t *testing.T) {
+	talk, addr := open(t)
+	c := dial(t, addr)
+	const next = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"
+	c.send(next)
+	event(t, talk)
+	talk.Send(&invoke.Invocation{RequestID: "a"})
+	c.response(200)
+	for _, id := range []string{"a", "b"} {
+		c.send("POST /2018-06-01/runtime/invocation/" + id + "/response HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + next)
+		if e := event(t, talk); e.Kind != invoke.Answered || e.RequestID != id {
+			t.Fatalf("event = %+v, want the answer to %s", e, id)
+		}
+		if err := talk.Send(&invoke.Invocation{RequestID: string(id[0] + 1), Payload: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+		c.response(202)
+		if c.r.Buffered() == 0 {
+			t.Error("the 202 came alone")
+		}
+		c.response(200)
+	}
+}
+
 func TestStem(t *testing.T) {
 	talk, addr := open(t)
 	c := dial(t, addr)

@@ -26,15 +26,15 @@ type functions struct {
 	result        string
 	functionError string
 	err           error
-	takes         time.Duration // whatever the caller's patience
-	ended         bool
+	takes         time.Duration // to answer
 }
 
-func (f *functions) Invoke(_ context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
+func (f *functions) Invoke(ctx context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) ([]byte, string, error) {
 	f.arn, f.source, f.caller, f.payload = functionARN, sourceARN, c, payload
-	if f.takes > 0 {
-		time.Sleep(f.takes)
-		f.ended = true
+	select {
+	case <-ctx.Done():
+		return nil, "", ctx.Err()
+	case <-time.After(f.takes):
 	}
 	return []byte(f.result), f.functionError, f.err
 }

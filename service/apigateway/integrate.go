@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"lambent/cloud"
 	"lambent/lang/apievent"
@@ -34,7 +33,10 @@ func (x *call) integrate() {
 // invoke calls the function with a payload. ok is false when the client has had its answer.
 func (x *call) invoke(payload []byte) (result []byte, functionError string, ok bool) {
 	x.w.Header().Set("X-Amzn-Trace-Id", x.ev.Trace)
-	result, functionError, err := x.s.invokeFor(x.r.Context(), x.use.timeout, x.c, x.use.function, x.sourceARN(), payload)
+	// The function goes on, as on AWS, when the time is over or the client has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), x.use.timeout)
+	defer cancel()
+	result, functionError, err := x.s.invoker.Invoke(ctx, x.c, x.use.function, x.sourceARN(), payload)
 	switch {
 	case err == nil:
 		return result, functionError, true
@@ -44,29 +46,6 @@ func (x *call) invoke(payload []byte) (result []byte, functionError string, ok b
 		x.refuse(errConfigured)
 	}
 	return nil, "", false
-}
-
-// invokeFor calls a function and waits for its answer no longer than the timeout. The function itself goes on, as on
-// AWS, when the time is over or the client has gone; Wait waits for such.
-func (s *Service) invokeFor(ctx context.Context, timeout time.Duration, c cloud.Caller, function, source string, payload []byte) ([]byte, string, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	type answer struct {
-		result        []byte
-		functionError string
-		err           error
-	}
-	answered := make(chan answer, 1)
-	s.calls.Go(func() {
-		result, functionError, err := s.invoker.Invoke(ctx, c, function, source, payload)
-		answered <- answer{result, functionError, err}
-	})
-	select {
-	case a := <-answered:
-		return a.result, a.functionError, a.err
-	case <-ctx.Done():
-		return nil, "", ctx.Err()
-	}
 }
 
 // sourceARN names the method for the function's resource policy; parameters in the path stand as stars.

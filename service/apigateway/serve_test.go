@@ -106,11 +106,7 @@ func TestTimeout(t *testing.T) {
 		inner := *b
 		inner.T = t
 		inner.get(*api, "/dev", 504, `{"message": "Endpoint request timed out"}`)
-		b.s.Wait()
 	})
-	if !b.fn.ended {
-		t.Error("the function did not go on")
-	}
 }
 
 func TestProxyCall(t *testing.T) {

@@ -25,7 +25,6 @@ import (
 	"context"
 	"reflect"
 	"strings"
-	"sync"
 
 	"lambent/cloud"
 	"lambent/kv"
@@ -34,7 +33,8 @@ import (
 
 // An Invoker calls a function as API Gateway does: c.Via is apigateway.amazonaws.com and the function's resource
 // policy is asked for sourceARN. A refusal or a missing function is an error; what the function itself threw is
-// functionError ("Unhandled") with the error document as result.
+// functionError ("Unhandled") with the error document as result. When ctx ends first, Invoke returns its error while the
+// function goes on.
 type Invoker interface {
 	Invoke(ctx context.Context, c cloud.Caller, functionARN, sourceARN string, payload []byte) (result []byte, functionError string, err error)
 }
@@ -46,17 +46,12 @@ type Service struct {
 	domain  string
 	invoker Invoker
 	cache   routers
-	calls   sync.WaitGroup // of functions
 }
 
 // New returns the service with its rows in store. domain is what the cloud calls itself.
 func New(store *kv.Store, domain string, invoker Invoker) *Service {
 	return &Service{kv: store, domain: domain, invoker: invoker}
 }
-
-// Wait waits for the functions that were called, also for those whose caller has been answered already. It is for the
-// end, when no request comes any more.
-func (s *Service) Wait() { s.calls.Wait() }
 
 // Service lists the operations. It has no endpoint of its own: see Has and Serve.
 func (s *Service) Service() service.Service {

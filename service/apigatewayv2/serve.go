@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"lambent/cloud"
 	"lambent/lang/apievent"
@@ -197,7 +196,10 @@ func (x *call) invoke() {
 	if x.use.v2 {
 		event, parse = x.ev.V2, apievent.ParseV2
 	}
-	result, functionError, err := x.s.invokeFor(x.r.Context(), x.use.timeout, x.c, x.use.function, x.sourceARN(), event(make([]byte, 0, x.ev.Size())))
+	// The function goes on, as on AWS, when the time is over or the client has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), x.use.timeout)
+	defer cancel()
+	result, functionError, err := x.s.invoker.Invoke(ctx, x.c, x.use.function, x.sourceARN(), event(make([]byte, 0, x.ev.Size())))
 	if errors.Is(err, context.DeadlineExceeded) {
 		x.refuse(http.StatusServiceUnavailable, "Service Unavailable")
 		return
@@ -217,29 +219,6 @@ func (x *call) invoke() {
 	answer.Default("Content-Type", "text/plain;charset=UTF-8")
 	x.addCORS(answer)
 	answer.Write(x.w, apievent.DropHop)
-}
-
-// invokeFor calls a function and waits for its answer no longer than the timeout. The function itself goes on, as on
-// AWS, when the time is over or the client has gone; Wait waits for such.
-func (s *Service) invokeFor(ctx context.Context, timeout time.Duration, c cloud.Caller, function, source string, payload []byte) ([]byte, string, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	type answer struct {
-		result        []byte
-		functionError string
-		err           error
-	}
-	answered := make(chan answer, 1)
-	s.calls.Go(func() {
-		result, functionError, err := s.invoker.Invoke(ctx, c, function, source, payload)
-		answered <- answer{result, functionError, err}
-	})
-	select {
-	case a := <-answered:
-		return a.result, a.functionError, a.err
-	case <-ctx.Done():
-		return nil, "", ctx.Err()
-	}
 }
 
 // refuse answers with a message.

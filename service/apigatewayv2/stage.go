@@ -121,6 +121,7 @@ func (s *Service) changeStage(ctx context.Context, c cloud.Caller, api, name *st
 		if err != nil {
 			return err
 		}
+		before := stage.DeploymentId
 		if err := fn(stage); err != nil {
 			return err
 		}
@@ -128,8 +129,10 @@ func (s *Service) changeStage(ctx context.Context, c cloud.Caller, api, name *st
 			return err
 		}
 		stage.LastUpdatedDate = new(c.Now.Truncate(time.Second))
-		out, err = s.putStage(ctx, tx, c, *api, *stage)
-		return err
+		if out, err = s.putStage(ctx, tx, c, *api, *stage); err != nil {
+			return err
+		}
+		return s.dropAuto(ctx, tx, c, *api, before)
 	})
 	return out, err
 }
