@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"lambent/cloud"
+	"lambent/wire/eventstream"
 	"lambent/wire/sigv4"
 )
 
@@ -113,11 +115,32 @@ func (x *exchange) verify(t *target) error {
 		}
 		return sigv4.Open(x.r, payload, proof)
 	}
+	if t.op != nil && t.op.events && x.r.Header.Get("X-Amz-Content-Sha256") == sigv4.StreamingEvents {
+		return x.verifyEvents()
+	}
 	if err := x.readBody(limitOf(t)); err != nil {
 		return err
 	}
 	_, err := x.g.verifier.Verify(x.r, x.claim, x.key.Secret, hashOf(x.body), x.now)
 	return err
+}
+
+// verifyEvents checks the signature of a request whose body is a stream of signed events. They are checked while they
+// are read, which may go on together with the reply.
+func (x *exchange) verifyEvents() error {
+	proof, err := x.g.verifier.Verify(x.r, x.claim, x.key.Secret, sigv4.StreamingEvents, x.now)
+	if err != nil {
+		return err
+	}
+	chain, err := x.g.verifier.Events(proof, x.key.Secret)
+	if err != nil {
+		return err
+	}
+	x.r.Body = eventstream.OpenSigned(x.r.Body, chain)
+	if err := x.w.control.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("read events while replying: %w", err)
+	}
+	return nil
 }
 
 func hashOf(body []byte) string {

@@ -8,6 +8,7 @@ import (
 
 	"lambent/service"
 	"lambent/wire"
+	"lambent/wire/plan"
 )
 
 // A directory is the tables by which rooms and operations are found. It does not change after New.
@@ -37,6 +38,7 @@ type operation struct {
 	impl   *service.Operation // nil: not implemented
 	action string             // IAM action
 	stream bool               // the input has a streaming member, which takes the body unread
+	events bool               // the input has a stream of events
 	limit  int64              // of a body that is read before the operation runs
 }
 
@@ -92,6 +94,7 @@ func newRoom(s *service.Service) (*room, error) {
 			room: r, model: m,
 			action: api.SigningName + ":" + m.Name,
 			stream: hasStream(m.Input),
+			events: hasEvents(m.Input),
 			limit:  bodyLimit(api.Name, m.Name),
 		}
 	}
@@ -132,6 +135,19 @@ func hasStream(input reflect.Type) bool {
 	}
 	for i := range input.NumField() {
 		if _, ok := input.Field(i).Tag.Lookup("stream"); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// hasEvents tells whether an input has a member that is a stream of events.
+func hasEvents(input reflect.Type) bool {
+	if input == nil {
+		return false
+	}
+	for f := range input.Fields() {
+		if _, ok := reflect.New(f.Type).Interface().(plan.EventStream); ok {
 			return true
 		}
 	}

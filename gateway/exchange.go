@@ -223,7 +223,7 @@ func (x *exchange) wireRequest(t *target) (*wire.Request, error) {
 			body = []byte(x.r.URL.RawQuery)
 		}
 		req.Body, req.Length = bytes.NewReader(body), int64(len(body))
-	} else if !t.op.stream {
+	} else if !t.op.stream && !t.op.events {
 		req.Body = http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, t.op.limit)
 	}
 	return req, nil
@@ -353,7 +353,7 @@ func (x *exchange) send(t *target, reply *wire.Response) {
 	} else if h.Get("X-Amzn-Requestid") == "" {
 		h.Set("X-Amzn-Requestid", x.id)
 	}
-	if ct := x.r.Header.Get("Content-Type"); t.family == familyJSON && strings.HasPrefix(ct, "application/x-amz-json-1.") {
+	if ct := x.r.Header.Get("Content-Type"); t.family == familyJSON && reply.Push == nil && strings.HasPrefix(ct, "application/x-amz-json-1.") {
 		h.Set("Content-Type", ct[:len("application/x-amz-json-1.0")])
 	}
 	status := reply.Status
@@ -361,6 +361,10 @@ func (x *exchange) send(t *target, reply *wire.Response) {
 		status = http.StatusOK
 	}
 	x.w.deadline()
+	if reply.Push != nil {
+		x.push(status, reply.Push)
+		return
+	}
 	if reply.Stream != nil {
 		x.stream(status, reply.Stream)
 		return
@@ -399,6 +403,18 @@ func (x *exchange) stream(status int, stream io.ReadCloser) {
 			x.cause = fmt.Errorf("copy the reply: %w", err)
 			panic(http.ErrAbortHandler)
 		}
+	}
+}
+
+// push sends a body that comes into being bit by bit.
+func (x *exchange) push(status int, push func(io.Writer) error) {
+	x.w.WriteHeader(status)
+	to := pushWriter{x.w}
+	if err := to.sent(); err != nil {
+		return // the client went away
+	}
+	if err := push(to); err != nil && x.r.Context().Err() == nil {
+		x.cause = fmt.Errorf("push the reply: %w", err)
 	}
 }
 

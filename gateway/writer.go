@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -51,6 +52,28 @@ func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // deadline gives the client bodyTimeout more to take what is written.
 func (w *writer) deadline() {
 	w.until = pushed(w.until, w.control.SetWriteDeadline)
+}
+
+// A pushWriter sends every write at once. Between two of them any time may pass.
+type pushWriter struct{ w *writer }
+
+func (p pushWriter) Write(b []byte) (int, error) {
+	p.w.deadline()
+	n, err := p.w.Write(b)
+	if err != nil {
+		return n, err
+	}
+	return n, p.sent()
+}
+
+// sent flushes and lifts the deadline, which over HTTP/2 would end the reply when it passes.
+func (p pushWriter) sent() error {
+	if err := p.w.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	p.w.until = time.Time{}
+	_ = p.w.control.SetWriteDeadline(time.Time{}) // writers in tests have no deadlines
+	return nil
 }
 
 // pushed sets a deadline bodyTimeout from now, unless one nearly as far stands already.

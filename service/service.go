@@ -6,6 +6,7 @@ package service
 import (
 	"context"
 	"io"
+	"iter"
 	"net/http"
 	"reflect"
 
@@ -121,6 +122,38 @@ func (op Operation) Public() Operation {
 // Inputs hold the request's body; whoever reads it need not close it. In an output the gateway copies
 // it to the client and closes it.
 type Stream = io.ReadCloser
+
+// Events is a member that is a stream of events, one after the other while the operation goes on. E is the union
+// of the events, of which each has one member set; in an output it may be one of the model's exceptions, which
+// ends the stream.
+//
+//	for event, err := range in.Events { … }              // an input: until the client is done
+//	return &Output{Events: func(yield …) { … }}, nil     // an output: called once the head of the reply is sent
+//
+// The sequence of an input can be ranged over once. An error of it is what the client sent as such, a message
+// that is none, or a broken connection; it is the last. The sequence of an output runs in the request's goroutine,
+// with the operation's ctx still good; it must end when yield returns false (the client is gone) and when ctx is
+// done. An error that it yields is told to the client as a fault and ends the stream. An output may be made while
+// the input is still read, so that both go on together.
+type Events[E any] iter.Seq2[*E, error]
+
+// EventType returns the type of the events, for codecs.
+func (*Events[E]) EventType() reflect.Type { return reflect.TypeFor[E]() }
+
+// Each calls yield with a pointer to each event, for codecs.
+func (e *Events[E]) Each(yield func(event any, err error) bool) {
+	(*e)(func(event *E, err error) bool { return yield(event, err) })
+}
+
+// Fill makes the stream one of the events that each yields, for codecs.
+func (e *Events[E]) Fill(each func(yield func(event any, err error) bool)) {
+	*e = func(yield func(*E, error) bool) {
+		each(func(event any, err error) bool {
+			e, _ := event.(*E)
+			return yield(e, err)
+		})
+	}
+}
 
 // Document is a member that may hold any JSON value, kept as its bytes.
 type Document []byte

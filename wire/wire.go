@@ -34,14 +34,18 @@ type Request struct {
 	Length int64
 }
 
-// A Response is what goes back to the client. Exactly one of Body and Stream is used: Stream when it is
-// not nil. The gateway sends it with Header and Status, adds what is common to all replies
+// A Response is what goes back to the client. Exactly one of Body, Stream and Push is used: Push when it is not
+// nil, then Stream. The gateway sends it with Header and Status, adds what is common to all replies
 // (Date, Server, Content-Length) and closes Stream.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 	Stream io.ReadCloser
+
+	// Push writes a body that comes into being bit by bit: the events of a stream. Every Write reaches the client at
+	// once. The error is a Write's, or our own failure, which the client has been told already.
+	Push func(to io.Writer) error
 }
 
 // A Codec speaks one protocol. Its methods may be called from many goroutines at once.

@@ -1828,10 +1828,27 @@ type InvokeWithResponseStreamInput struct {
 }
 
 type InvokeWithResponseStreamOutput struct {
-	_                         struct{} `shape:"InvokeWithResponseStreamResponse"`
-	StatusCode                *int32   `in:"status"`
-	ExecutedVersion           *string  `wire:"X-Amz-Executed-Version" in:"header"`
-	ResponseStreamContentType *string  `wire:"Content-Type" in:"header"`
+	_                         struct{}                                              `shape:"InvokeWithResponseStreamResponse" payload:"EventStream"`
+	StatusCode                *int32                                                `in:"status"`
+	ExecutedVersion           *string                                               `wire:"X-Amz-Executed-Version" in:"header"`
+	EventStream               service.Events[InvokeWithResponseStreamResponseEvent] `in:"payload"`
+	ResponseStreamContentType *string                                               `wire:"Content-Type" in:"header"`
+}
+
+type InvokeWithResponseStreamResponseEvent struct {
+	_              struct{} `union:""`
+	PayloadChunk   *InvokeResponseStreamUpdate
+	InvokeComplete *InvokeWithResponseStreamCompleteEvent
+}
+
+type InvokeResponseStreamUpdate struct {
+	Payload []byte `in:"eventpayload" sensitive:""`
+}
+
+type InvokeWithResponseStreamCompleteEvent struct {
+	ErrorCode    *string
+	ErrorDetails *string
+	LogResult    *string
 }
 
 type ListAliasesInput struct {

@@ -143,6 +143,7 @@ func apiModel() *service.API {
 			{Name: "ConflictException", Sender: true, Type: reflect.TypeFor[ConflictException]()},
 			{Name: "DataAlreadyAcceptedException", Sender: true, Type: reflect.TypeFor[DataAlreadyAcceptedException]()},
 			{Name: "InternalServerException", Status: 500, Type: reflect.TypeFor[InternalServerException]()},
+			{Name: "InternalStreamingException", Sender: true, Type: reflect.TypeFor[InternalStreamingException]()},
 			{Name: "InvalidOperationException", Sender: true, Type: reflect.TypeFor[InvalidOperationException]()},
 			{Name: "InvalidParameterException", Sender: true, Type: reflect.TypeFor[InvalidParameterException]()},
 			{Name: "InvalidSequenceTokenException", Sender: true, Type: reflect.TypeFor[InvalidSequenceTokenException]()},
@@ -153,6 +154,8 @@ func apiModel() *service.API {
 			{Name: "ResourceNotFoundException", Sender: true, Type: reflect.TypeFor[ResourceNotFoundException]()},
 			{Name: "ServiceQuotaExceededException", Sender: true, Type: reflect.TypeFor[ServiceQuotaExceededException]()},
 			{Name: "ServiceUnavailableException", Status: 500, Type: reflect.TypeFor[ServiceUnavailableException]()},
+			{Name: "SessionStreamingException", Sender: true, Type: reflect.TypeFor[SessionStreamingException]()},
+			{Name: "SessionTimeoutException", Sender: true, Type: reflect.TypeFor[SessionTimeoutException]()},
 			{Name: "ThrottlingException", Sender: true, Type: reflect.TypeFor[ThrottlingException]()},
 			{Name: "TooManyTagsException", Sender: true, Type: reflect.TypeFor[TooManyTagsException]()},
 			{Name: "UnrecognizedClientException", Sender: true, Type: reflect.TypeFor[UnrecognizedClientException]()},
@@ -1427,7 +1430,22 @@ type GetLogObjectInput struct {
 }
 
 type GetLogObjectOutput struct {
-	_ struct{} `shape:"GetLogObjectResponse"`
+	_           struct{}                                   `shape:"GetLogObjectResponse"`
+	FieldStream service.Events[GetLogObjectResponseStream] `name:"fieldStream"`
+}
+
+type GetLogObjectResponseStream struct {
+	_                          struct{}                    `union:""`
+	Fields                     *FieldsData                 `name:"fields"`
+	InternalStreamingException *InternalStreamingException `exception:""`
+}
+
+type FieldsData struct {
+	Data []byte `name:"data"`
+}
+
+type InternalStreamingException struct {
+	Message *string `name:"message"`
 }
 
 type GetLogRecordInput struct {
@@ -2296,7 +2314,50 @@ type StartLiveTailInput struct {
 }
 
 type StartLiveTailOutput struct {
-	_ struct{} `shape:"StartLiveTailResponse"`
+	_              struct{}                                    `shape:"StartLiveTailResponse"`
+	ResponseStream service.Events[StartLiveTailResponseStream] `name:"responseStream"`
+}
+
+type StartLiveTailResponseStream struct {
+	_                         struct{}                   `union:""`
+	SessionStart              *LiveTailSessionStart      `name:"sessionStart"`
+	SessionUpdate             *LiveTailSessionUpdate     `name:"sessionUpdate"`
+	SessionTimeoutException   *SessionTimeoutException   `exception:""`
+	SessionStreamingException *SessionStreamingException `exception:""`
+}
+
+type LiveTailSessionStart struct {
+	RequestId             *string  `name:"requestId"`
+	SessionId             *string  `name:"sessionId"`
+	LogGroupIdentifiers   []string `name:"logGroupIdentifiers"`
+	LogStreamNames        []string `name:"logStreamNames"`
+	LogStreamNamePrefixes []string `name:"logStreamNamePrefixes"`
+	LogEventFilterPattern *string  `name:"logEventFilterPattern"`
+}
+
+type LiveTailSessionUpdate struct {
+	SessionMetadata *LiveTailSessionMetadata  `name:"sessionMetadata"`
+	SessionResults  []LiveTailSessionLogEvent `name:"sessionResults"`
+}
+
+type LiveTailSessionMetadata struct {
+	Sampled *bool `name:"sampled"`
+}
+
+type LiveTailSessionLogEvent struct {
+	LogStreamName      *string `name:"logStreamName"`
+	LogGroupIdentifier *string `name:"logGroupIdentifier"`
+	Message            *string `name:"message"`
+	Timestamp          *int64  `name:"timestamp"`
+	IngestionTime      *int64  `name:"ingestionTime"`
+}
+
+type SessionTimeoutException struct {
+	Message *string `name:"message"`
+}
+
+type SessionStreamingException struct {
+	Message *string `name:"message"`
 }
 
 type StartQueryInput struct {

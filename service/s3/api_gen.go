@@ -2983,6 +2983,47 @@ type ScanRange struct {
 }
 
 type SelectObjectContentOutput struct {
+	_       struct{}                                       `payload:"Payload"`
+	Payload service.Events[SelectObjectContentEventStream] `in:"payload"`
+}
+
+type SelectObjectContentEventStream struct {
+	_        struct{} `union:""`
+	Records  *RecordsEvent
+	Stats    *StatsEvent
+	Progress *ProgressEvent
+	Cont     *ContinuationEvent
+	End      *EndEvent
+}
+
+type RecordsEvent struct {
+	Payload []byte `in:"eventpayload"`
+}
+
+type StatsEvent struct {
+	Details *Stats `in:"eventpayload"`
+}
+
+type Stats struct {
+	BytesScanned   *int64
+	BytesProcessed *int64
+	BytesReturned  *int64
+}
+
+type ProgressEvent struct {
+	Details *Progress `in:"eventpayload"`
+}
+
+type Progress struct {
+	BytesScanned   *int64
+	BytesProcessed *int64
+	BytesReturned  *int64
+}
+
+type ContinuationEvent struct {
+}
+
+type EndEvent struct {
 }
 
 type UpdateBucketMetadataAnnotationTableConfigurationInput struct {

@@ -90,7 +90,7 @@ func isReplyName(shape string) bool {
 	return strings.HasSuffix(shape, "Response") || strings.HasSuffix(shape, "Output") || strings.HasSuffix(shape, "Result")
 }
 
-// refs returns the shape's members and elements, those that carry event streams left out.
+// refs returns the shape's members and elements.
 func (s *shape) refs() []*ref {
 	var rs []*ref
 	for _, n := range s.Members.names {
@@ -109,9 +109,6 @@ func (g *generator) reach(r *ref, input bool, claim func(shape, name string)) {
 		return
 	}
 	s := g.model.Shapes.m[r.Shape]
-	if s.EventStream {
-		return
-	}
 	if g.inputs[r.Shape] || (!input && g.seen(r.Shape)) {
 		return
 	}
@@ -270,9 +267,6 @@ func (g *generator) structType(name string) {
 	fields := map[string]bool{}
 	for _, m := range s.Members.names {
 		r := s.Members.m[m]
-		if g.model.Shapes.m[r.Shape].EventStream {
-			continue
-		}
 		f := exported(m)
 		for fields[f] {
 			f += "_"
@@ -287,6 +281,9 @@ func (g *generator) fieldType(parent *shape, r *ref) string {
 	s := g.model.Shapes.m[r.Shape]
 	if s.Type == "blob" && (r.Streaming || s.Streaming) {
 		return "service.Stream"
+	}
+	if s.EventStream {
+		return "service.Events[" + g.goNames[r.Shape] + "]"
 	}
 	switch t := g.elementType(r); s.Type {
 	case "list", "map", "blob":

@@ -59,6 +59,9 @@ type ref struct {
 	JSONValue        bool          `json:"jsonvalue,omitempty"`
 	IdempotencyToken bool          `json:"idempotencyToken,omitempty"`
 	HostLabel        bool          `json:"hostLabel,omitempty"`
+	EventHeader      bool          `json:"eventheader,omitempty"`
+	EventPayload     bool          `json:"eventpayload,omitempty"`
+	QueryName        string        `json:"queryName,omitempty"`
 }
 
 type xmlNamespace struct {

@@ -11,7 +11,7 @@ func (g *generator) shapeTags(name string, s *shape) string {
 	if g.goNames[name] != name {
 		t = append(t, "shape", name)
 	}
-	if s.Union {
+	if s.Union || s.EventStream {
 		t = append(t, "union", "")
 	}
 	if s.LocationName != "" {
@@ -20,7 +20,7 @@ func (g *generator) shapeTags(name string, s *shape) string {
 	if s.XMLNamespace != nil {
 		t = append(t, "ns", s.XMLNamespace.tag())
 	}
-	if s.Payload != "" && !g.model.Shapes.m[s.Members.m[s.Payload].Shape].EventStream {
+	if s.Payload != "" {
 		t = append(t, "payload", s.Payload)
 	}
 	return quoteTag(t)
@@ -53,6 +53,16 @@ func (g *generator) memberTags(name, m, field string) string {
 		t = append(t, "in", locations[r.Location])
 	} else if s.Payload == m {
 		t = append(t, "in", "payload")
+	} else if r.EventHeader {
+		t = append(t, "in", "eventheader")
+	} else if r.EventPayload {
+		t = append(t, "in", "eventpayload")
+	}
+	if r.QueryName != "" {
+		t = append(t, "query", r.QueryName)
+	}
+	if s.EventStream && g.model.Shapes.m[r.Shape].Exception {
+		t = append(t, "exception", "")
 	}
 	if g.inputs[name] && slices.Contains(s.Required, m) {
 		t = append(t, "req", "")

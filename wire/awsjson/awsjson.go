@@ -8,6 +8,7 @@ import (
 	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
+	"lambent/wire/eventbody"
 	"lambent/wire/fault"
 	"lambent/wire/httpbind"
 	"lambent/wire/jsonbody"
@@ -32,11 +33,20 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	if err != nil {
 		return err
 	}
+	if done, err := events.Input(r, s); done {
+		return err
+	}
 	body, err := httpbind.ReadBody(r)
 	if err != nil {
 		return err
 	}
 	return jsonbody.Decode(body, s)
+}
+
+// events is the form of payloads. Members beside the stream have no place but in a first message.
+var events = eventbody.Format{
+	ContentType: "application/json", Initial: true,
+	Decode: jsonbody.Decode, DecodeMember: jsonbody.DecodeMember, Append: jsonbody.Append, AppendMember: jsonbody.AppendMember,
 }
 
 // Encode implements wire.Codec.
@@ -46,6 +56,11 @@ func (c Codec) Encode(_ *service.API, op *service.OperationModel, requestID stri
 		return nil, err
 	}
 	resp := &wire.Response{Status: status(op), Header: c.header(requestID)}
+	if s.Type().Events != nil {
+		resp.Header.Set("Content-Type", eventbody.ContentType)
+		events.Output(s, resp)
+		return resp, nil
+	}
 	if !s.Type().Nothing {
 		resp.Body = jsonbody.Append(nil, s)
 	}

@@ -10,7 +10,7 @@ import (
 
 // Encode makes a map of a structure, given by pointer: strings, bools, json.Numbers for whole numbers and
 // timestamps (epoch seconds), float64s, base64 strings for blobs, []any, map[string]any. A stream is passed on
-// as the io.ReadCloser that it is; whoever called closes it. Members that are not set are left out, null
+// as the io.ReadCloser that it is, whoever called closes it; events as a pointer to the service.Events. Members that are not set are left out, null
 // elements are nil.
 func Encode(v any) (map[string]any, error) {
 	s, err := plan.Open(v)
@@ -54,6 +54,8 @@ func value(s plan.Slot) any {
 		return jsontext.NewReader(s.Bytes()).Value()
 	case k == plan.Stream:
 		return s.Stream()
+	case k == plan.Events:
+		return s.Interface()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@
 package fault
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
@@ -95,4 +96,23 @@ func message(t *plan.Type) *plan.Member {
 		}
 	}
 	return nil
+}
+
+// Detail returns a value of the fault's shape with its message in it: f.Detail where that is one, else a new one.
+func Detail(shape *plan.Type, f *cloud.Fault) (plan.Slot, error) {
+	v := f.Detail
+	if v == nil {
+		v = reflect.New(shape.Go).Interface()
+	}
+	s, err := plan.Open(v)
+	if err != nil {
+		return s, err
+	}
+	if s.Type() != shape {
+		return s, fmt.Errorf("detail of the fault %s is a %s", f.Code, s.Type().Shape)
+	}
+	if m := message(shape); m != nil && f.Message != "" {
+		s.Make(m, nil).SetString(f.Message)
+	}
+	return s, nil
 }

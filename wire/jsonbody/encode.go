@@ -13,6 +13,12 @@ func Append(b []byte, s plan.Slot) []byte {
 	return jsontext.AppendEnd(appendMembers(b, s, ""), '}')
 }
 
+// AppendMember appends one member, which must be set: a payload.
+func AppendMember(b []byte, s plan.Slot, m *plan.Member) []byte {
+	v, _ := s.Get(m)
+	return AppendValue(b, v)
+}
+
 // appendMembers appends a structure's members but for one, each with a comma behind it.
 func appendMembers(b []byte, s plan.Slot, except string) []byte {
 	for _, m := range s.Type().Members {

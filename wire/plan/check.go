@@ -44,7 +44,7 @@ func newCheck(tag reflect.StructTag, prefix string, kind Kind) (*check, error) {
 		found = true
 		c.enum = strings.Split(v, ",")
 	}
-	if !found || kind == Stream || kind == Document {
+	if !found || kind == Stream || kind == Events || kind == Document {
 		return nil, nil
 	}
 	return c, nil

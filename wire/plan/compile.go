@@ -45,6 +45,7 @@ var (
 	timeType   = reflect.TypeFor[time.Time]()
 	streamType = reflect.TypeFor[io.ReadCloser]()
 	blobType   = reflect.TypeFor[[]byte]()
+	eventsType = reflect.TypeFor[EventStream]()
 )
 
 func (c *compiler) structure(t reflect.Type) (*Type, error) {
@@ -93,6 +94,9 @@ func (t *Type) add(m *Member) {
 	if m.Name == t.payload {
 		m.In = Payload
 	}
+	if m.Type.Kind == Events {
+		m.In, t.Events = Payload, m
+	}
 	t.HasReply = t.HasReply || m.InReplyBody()
 	t.Members = append(t.Members, m)
 	t.byName[m.Name] = m
@@ -106,7 +110,7 @@ func (t *Type) add(m *Member) {
 		return
 	}
 	t.Bound = true
-	if m.In == Payload {
+	if m.In == Payload || m.In == EventPayload {
 		t.Payload = m
 	}
 }
@@ -138,7 +142,7 @@ func (c *compiler) member(t reflect.Type, tag reflect.StructTag, prefix, name st
 	}
 	flag := func(key string) bool { _, ok := tag.Lookup(prefix + key); return ok }
 	m.Flat, m.Attr, m.Stream = flag("flat"), flag("attr"), flag("stream")
-	m.JSONValue, m.HostLabel, m.Sensitive = flag("jsonvalue"), flag("hostlabel"), flag("sensitive")
+	m.JSONValue, m.HostLabel, m.Sensitive, m.Exception = flag("jsonvalue"), flag("hostlabel"), flag("sensitive"), flag("exception")
 	m.NS = namespace(tag.Get(prefix + "ns"))
 	if m.Time, err = timeFormat(tag.Get(prefix + "ts")); err != nil {
 		return nil, err
@@ -163,6 +167,9 @@ func (c *compiler) value(m *Member, t reflect.Type, tag reflect.StructTag, prefi
 	switch {
 	case ok:
 		m.Type = &Type{Kind: kind, Go: t}
+	case reflect.PointerTo(t).Implements(eventsType):
+		m.Type = &Type{Kind: Events, Go: t}
+		m.Type.Event, err = c.structure(reflect.New(t).Interface().(EventStream).EventType())
 	case t.Kind() == reflect.Struct:
 		m.Type, err = c.structure(t)
 	case t.Kind() == reflect.Slice:
@@ -227,6 +234,10 @@ func location(s string) (Location, error) {
 		return Status, nil
 	case "payload":
 		return Payload, nil
+	case "eventheader":
+		return EventHeader, nil
+	case "eventpayload":
+		return EventPayload, nil
 	}
 	return 0, fmt.Errorf("unknown location %q", s)
 }

@@ -55,7 +55,7 @@ func (s Slot) at(m *Member, p unsafe.Pointer) (Slot, bool) {
 	switch m.Type.Kind {
 	case Blob, Document, List:
 		return Slot{m, p}, (*slice)(p).data != nil
-	case Map:
+	case Map, Events: // a stream of events is a func, and that a pointer
 		return Slot{m, p}, *(*unsafe.Pointer)(p) != nil
 	case Stream:
 		return Slot{m, p}, *(*io.ReadCloser)(p) != nil
@@ -182,6 +182,16 @@ func (s Slot) Stream() io.ReadCloser { return *(*io.ReadCloser)(s.p) }
 
 // SetStream sets a Stream.
 func (s Slot) SetStream(v io.ReadCloser) { *(*io.ReadCloser)(s.p) = v }
+
+// Events returns the value of a stream of events.
+func (s Slot) Events() EventStream { return s.Interface().(EventStream) }
+
+// An EventStream is a pointer to a service.Events, whatever its events are.
+type EventStream interface {
+	EventType() reflect.Type                               // the union that each event is
+	Each(yield func(event any, err error) bool)            // event points to an EventType
+	Fill(each func(yield func(event any, err error) bool)) // makes the stream one of these events
+}
 
 // slotOfString makes a slot of a string that stands in no structure: a key of a map.
 func slotOfString(m *Member, s *string) Slot { return Slot{m, unsafe.Pointer(s)} }

@@ -7,7 +7,8 @@
 // A structure is a Go struct whose fields are its members: pointers to string, bool, int8, int16,
 // int32, int64, float32, float64, time.Time and to structs; []byte for blobs; slices for lists; maps
 // with string keys; io.ReadCloser for streaming blobs; a named byte slice called Document (or
-// json.RawMessage) for documents, which hold raw JSON. A nil field is a member that was not given.
+// json.RawMessage) for documents, which hold raw JSON; service.Events for streams of events. A nil field is a
+// member that was not given.
 // Elements of lists and maps are held by value; where they are pointers the list or map is sparse and
 // may hold nulls.
 //
@@ -16,7 +17,8 @@
 //	name:"functionName"  the member's name, where it is not the field's
 //	wire:"Name"          locationName, where it is not the member's name
 //	query:"Name"         ec2Query: name in a request, where it is not the wire name with a capital letter
-//	in:"uri"             HTTP binding: uri, query, header, headers, status, payload
+//	in:"uri"             HTTP binding: uri, query, header, headers, status, payload; of an event: eventheader, eventpayload
+//	exception:""         of a stream's events: one that is an error and ends the stream
 //	req:""               required
 //	len:"1:64"           bounds of a length: characters, bytes or elements
 //	range:"0:10"         bounds of a number
@@ -28,7 +30,7 @@
 //	ns:"uri"             XML namespace, or ns:"prefix=uri"
 //	stream:""            streaming blob
 //	jsonvalue:""         a header that holds base64 of JSON
-//	token:"", hostlabel:"", sensitive:"", eventstream:""
+//	token:"", hostlabel:"", sensitive:""
 //
 // Elements of lists and values of maps have the same keys behind "e.", keys of maps behind "k.", and
 // this nests: "e.e.len". A blank field "_ struct{}" carries what is said of the structure itself:
@@ -56,13 +58,14 @@ const (
 	Blob
 	Document
 	Stream
+	Events
 	List
 	Map
 	Struct
 )
 
 var kindNames = [...]string{"?", "Boolean", "Byte", "Short", "Integer", "Long", "Float", "Double", "String",
-	"Timestamp", "Blob", "Document", "Stream", "List", "Map", "Structure"}
+	"Timestamp", "Blob", "Document", "Stream", "EventStream", "List", "Map", "Structure"}
 
 // String returns the kind's name in the words of the API models.
 func (k Kind) String() string { return kindNames[k] }
@@ -81,11 +84,14 @@ type Type struct {
 	NS       Namespace // XML namespace of that element
 	Union    bool      // exactly one member is set
 	Members  []*Member // in the model's order
-	Payload  *Member   // the member that is the whole body, or nil
+	Payload  *Member   // the member that is the whole body or an event's payload, or nil
+	Events   *Member   // the member that is a stream of events, or nil; it is never in the body
 	Bound    bool      // some member stands outside the body: in the path, query, headers or status
 	HasBody  bool      // some member stands in the body
 	HasReply bool      // some member stands in the body of a reply
 	Nothing  bool      // the model has no shape at all here: a Go struct without fields
+
+	Event *Type // of a stream of events: the union that each event is
 
 	byName, byWire, byElement map[string]*Member
 	payload                   string // name of the payload member
@@ -119,6 +125,8 @@ const (
 	PrefixHeaders
 	Status
 	Payload
+	EventHeader
+	EventPayload
 )
 
 // A TimeFormat is how a timestamp is written; DefaultTime leaves it to the protocol.
@@ -153,6 +161,7 @@ type Member struct {
 	JSONValue bool
 	HostLabel bool
 	Sensitive bool
+	Exception bool
 	Time      TimeFormat
 	NS        Namespace
 

@@ -7,6 +7,7 @@ import (
 	"lambent/cloud"
 	"lambent/service"
 	"lambent/wire"
+	"lambent/wire/eventbody"
 	"lambent/wire/fault"
 	"lambent/wire/httpbind"
 	"lambent/wire/jsonbody"
@@ -31,6 +32,9 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	if done, err := httpbind.DecodePayload(r, s); done || err != nil {
 		return err
 	}
+	if done, err := events.Input(r, s); done {
+		return err
+	}
 	body, err := httpbind.ReadBody(r)
 	if err != nil {
 		return err
@@ -44,6 +48,12 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	return jsonbody.Decode(body, s)
 }
 
+// events is the form of payloads.
+var events = eventbody.Format{
+	ContentType: contentType,
+	Decode:      jsonbody.Decode, DecodeMember: jsonbody.DecodeMember, Append: jsonbody.Append, AppendMember: jsonbody.AppendMember,
+}
+
 // Encode implements wire.Codec.
 func (Codec) Encode(_ *service.API, op *service.OperationModel, requestID string, out any) (*wire.Response, error) {
 	s, err := plan.Open(out)
@@ -55,7 +65,7 @@ func (Codec) Encode(_ *service.API, op *service.OperationModel, requestID string
 		resp.Status = http.StatusOK
 	}
 	httpbind.Encode(s, resp)
-	if httpbind.EncodePayload(s, resp) {
+	if httpbind.EncodePayload(s, resp) || events.Output(s, resp) {
 		return resp, nil
 	}
 	if m := s.Type().Payload; m != nil {

@@ -36,6 +36,9 @@ func (Codec) Decode(api *service.API, op *service.OperationModel, r *wire.Reques
 	if done, err := httpbind.DecodePayload(r, s); done || err != nil {
 		return err
 	}
+	if done, err := events.Input(r, s); done {
+		return err
+	}
 	m := s.Type().Payload
 	if m == nil && !s.Type().HasBody {
 		return nil
@@ -97,7 +100,7 @@ func (Codec) Encode(api *service.API, op *service.OperationModel, requestID stri
 	if resp.Status == http.StatusOK && resp.Header.Get("Content-Range") != "" {
 		resp.Status = http.StatusPartialContent // S3's GetObject of a range; the model does not say it
 	}
-	if httpbind.EncodePayload(s, resp) {
+	if httpbind.EncodePayload(s, resp) || events.Output(s, resp) {
 		return resp, nil
 	}
 	w := &xmlbody.Writer{Milli: isS3(api)}

@@ -134,3 +134,16 @@ func (d *decoder) entries(s plan.Slot) {
 		}
 	}
 }
+
+// decodeMember fills one member from a CBOR value: a payload.
+func decodeMember(body []byte, s plan.Slot, m *plan.Member) error {
+	if len(body) == 0 {
+		return nil
+	}
+	d := decoder{Reader: cbor.NewReader(body)}
+	if !d.Null() {
+		d.value(s.Make(m, &d.arena))
+	}
+	d.End()
+	return d.fault()
+}

@@ -11,10 +11,16 @@ func appendStructure(b []byte, s plan.Slot) []byte {
 	return cbor.AppendBreak(appendMembers(cbor.AppendOpenMap(b), s, ""))
 }
 
+// appendMember appends one member, which must be set: a payload.
+func appendMember(b []byte, s plan.Slot, m *plan.Member) []byte {
+	v, _ := s.Get(m)
+	return appendValue(b, v)
+}
+
 // appendMembers appends a structure's members but for one.
 func appendMembers(b []byte, s plan.Slot, except string) []byte {
 	for _, m := range s.Type().Members {
-		if m.Wire == except || m.Type.Kind == plan.Stream {
+		if m.In != plan.Body || m.Wire == except {
 			continue
 		}
 		if v, ok := s.Get(m); ok {

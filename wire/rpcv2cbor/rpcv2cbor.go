@@ -9,6 +9,7 @@ import (
 	"lambent/service"
 	"lambent/wire"
 	"lambent/wire/cbor"
+	"lambent/wire/eventbody"
 	"lambent/wire/fault"
 	"lambent/wire/httpbind"
 	"lambent/wire/plan"
@@ -25,11 +26,20 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	if err != nil {
 		return err
 	}
+	if done, err := events.Input(r, s); done {
+		return err
+	}
 	body, err := httpbind.ReadBody(r)
 	if err != nil {
 		return err
 	}
 	return decode(body, s)
+}
+
+// events is the form of payloads. Members beside the stream have no place but in a first message.
+var events = eventbody.Format{
+	ContentType: contentType, Initial: true,
+	Decode: decode, DecodeMember: decodeMember, Append: appendStructure, AppendMember: appendMember,
 }
 
 // Encode implements wire.Codec. An operation without an output has a reply without a body.
@@ -40,6 +50,9 @@ func (Codec) Encode(_ *service.API, _ *service.OperationModel, requestID string,
 	}
 	resp := &wire.Response{Status: http.StatusOK, Header: header(requestID)}
 	if s.Type().Nothing {
+		return resp, nil
+	}
+	if events.Output(s, resp) {
 		return resp, nil
 	}
 	resp.Header.Set("Content-Type", contentType)
