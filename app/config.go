@@ -64,6 +64,11 @@ var settings = []setting{
 	{"stem-cells", "1", "booted interpreters kept ready for each language that is in use", false, func(c *Config) any { return &c.StemCells }},
 }
 
+// variable is the environment variable of the setting.
+func (s setting) variable() string {
+	return "LAMBENT_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
 // A Source says where a value came from: "default", "file", "environment" or "flag".
 type Source string
 
@@ -103,7 +108,7 @@ func Load(flags FlagSet, environ func(string) (string, bool), file string) (*Loa
 		if v, ok := fromFile[s.name]; ok {
 			value, source = v, "file"
 		}
-		if v, ok := environ("LAMBENT_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))); ok {
+		if v, ok := environ(s.variable()); ok {
 			value, source = v, "environment"
 		}
 		if flags != nil && flags.Changed(s.name) {

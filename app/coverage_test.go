@@ -1,10 +1,8 @@
 package app
 
 import (
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -14,8 +12,6 @@ import (
 	"lambent/service"
 	"lambent/wire/protocol"
 )
-
-var update = flag.Bool("update", false, "write docs/coverage.md")
 
 // openParts opens a cloud in memory without serving it.
 func openParts(t *testing.T) *cloudParts {
@@ -40,23 +36,10 @@ func openParts(t *testing.T) *cloudParts {
 	return p
 }
 
-// TestCoverageTable holds docs/coverage.md against what is in the binary: go test ./app -run Coverage -update
+// TestCoverageTable holds docs/coverage.md against what is in the binary.
 func TestCoverageTable(t *testing.T) {
 	p := openParts(t)
-	want := coverageTable(p.services, p.resourceTypes)
-	const file = "../docs/coverage.md"
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/coverage.md is stale: run go test ./app -run Coverage -update")
-	}
+	upToDate(t, "coverage.md", coverageTable(p.services, p.resourceTypes))
 }
 
 // TestModelsCompile compiles the plan of every operation of every service, which otherwise happens at its first call.
@@ -70,7 +53,7 @@ func TestModelsCompile(t *testing.T) {
 
 func coverageTable(services []service.Service, types []string) string {
 	var b strings.Builder
-	b.WriteString("# What is there\n\nMade from the binary by `go test ./app -run Coverage -update`. An operation that AWS's model has and that is not\nlisted answers `NotImplemented` with HTTP status 501. Parameters that an operation does not honour are refused in the same way.\n\n## Operations\n\n| service | implemented | of | operations |\n|---|---|---|---|\n")
+	b.WriteString("# What is there\n\nMade from the binary by `go test ./app -run Table -update`. An operation that AWS's model has and that is not\nlisted answers `NotImplemented` with HTTP status 501. Parameters that an operation does not honour are refused in the same way.\n\n## Operations\n\n| service | implemented | of | operations |\n|---|---|---|---|\n")
 	for _, s := range services {
 		var names []string
 		for _, op := range s.Operations {
