@@ -112,6 +112,10 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// ErrStopped says that the store has stopped because a write or sync of its log failed. It takes nothing any
+// more; only a new process can open it again.
+var ErrStopped = errors.New("kv: the store has stopped")
+
 // failure returns why the store has stopped, or nil.
 func (e *Engine) failure() error {
 	if p := e.broken.Load(); p != nil {
@@ -123,7 +127,7 @@ func (e *Engine) failure() error {
 // fail stops the store: after a failed write or sync of the log nobody knows what is on disk, and trying
 // again would hide a loss. The first failure is told to Options.Fatal, which ends the process.
 func (e *Engine) fail(err error) error {
-	err = fmt.Errorf("kv: the store has stopped: %w", err)
+	err = fmt.Errorf("%w: %w", ErrStopped, err)
 	if !e.broken.CompareAndSwap(nil, &err) {
 		return e.failure()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -101,7 +102,7 @@ func (e *Engine) open(dir string, o Options) (err error) {
 	cache := pebble.NewCache(o.CacheBytes)
 	defer cache.Unref()
 	po := &pebble.Options{
-		FS:                          orderedFS{o.FS},
+		FS:                          orderedFS{o.FS, e.diskBroken},
 		Lock:                        e.lock,
 		Cache:                       cache,
 		MemTableSize:                o.MemTableBytes,
@@ -241,6 +242,13 @@ type words struct {
 func (w *words) Error() string { return w.msg }
 func (w *words) Unwrap() error { return w.cause }
 
+// diskBroken stops a running store whose log could not be written, or whose folder could not be synced.
+func (e *Engine) diskBroken(err error) {
+	if e.opened.Load() {
+		_ = e.fail(fmt.Errorf("write of the log: %w", err)) // callers get it from Pebble
+	}
+}
+
 // survive runs a step of the opening and returns what Pebble dies of in it as an error. Pebble holds locks then, so
 // that the DB cannot be closed any more.
 func survive(step func() error) (died bool, err error) {
@@ -249,6 +257,10 @@ func survive(step func() error) (died bool, err error) {
 		case nil:
 		case fatal:
 			died, err = true, p.error
+		case runtime.Error: // a bug
+			panic(p)
+		case error: // a folder that could not be synced
+			died, err = true, p
 		default:
 			panic(p)
 		}
