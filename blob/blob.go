@@ -12,6 +12,7 @@
 // # Keys, in the room "blob"
 //
 //	("ref", SHA-256 bytes, owner)  empty value: owner refers to the blob
+//	("hold")                       until when nothing is swept, as time.RFC3339Nano
 package blob
 
 import (
@@ -22,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -158,8 +160,71 @@ func (s *Store) Unlink(tx *kv.Tx, ref Ref, owner string) {
 	tx.In(s.kv).Delete(refKey(ref, owner))
 }
 
-// Sweep removes the blobs to which nobody refers and which were last put longer than grace ago. It may
-// run beside everything else.
+// Hold keeps every blob that is there until the given time, if not longer already, so that one who reads
+// references can open what they name.
+func (s *Store) Hold(ctx context.Context, until time.Time) error {
+	return s.kv.Update(ctx, func(tx *kv.Tx) error {
+		held, err := s.held(ctx, tx)
+		if err != nil || !held.Before(until) {
+			return err
+		}
+		tx.Set(holdKey, until.UTC().AppendFormat(nil, time.RFC3339Nano))
+		return nil
+	})
+}
+
+var holdKey = kv.Key("hold")
+
+// held returns until when blobs are kept.
+func (s *Store) held(ctx context.Context, r kv.Reader) (time.Time, error) {
+	v, err := r.Get(ctx, holdKey)
+	if err != nil || v == nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, string(v))
+}
+
+// Referred yields the hash of every blob that somebody refers to in an export of the store, once each.
+func (s *Store) Referred(ctx context.Context, x *kv.Export) iter.Seq2[[sha256.Size]byte, error] {
+	return func(yield func([sha256.Size]byte, error) bool) {
+		var last [sha256.Size]byte
+		for row, err := range x.In(ctx, s.kv) {
+			if err != nil {
+				yield(last, err)
+				return
+			}
+			hash, _, ok := ParseRow(row.Key)
+			if !ok || hash == last {
+				continue
+			}
+			if last = hash; !yield(hash, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ParseRow reads the key of a row of this room: who refers to which blob. ok is false for other rows.
+func ParseRow(key []byte) (hash [sha256.Size]byte, owner string, ok bool) {
+	parts, err := kv.Unkey(key)
+	if err != nil || len(parts) != 3 || parts[0] != "ref" {
+		return hash, "", false
+	}
+	b, isBytes := parts[1].([]byte)
+	owner, isString := parts[2].(string)
+	if !isBytes || !isString || len(b) != len(hash) {
+		return hash, "", false
+	}
+	return [sha256.Size]byte(b), owner, true
+}
+
+// Bytes opens the blob of that hash, whatever its size.
+func (s *Store) Bytes(ctx context.Context, hash [sha256.Size]byte) (Blob, error) {
+	return s.bucket.Open(ctx, hex.EncodeToString(hash[:]))
+}
+
+// Sweep removes the blobs to which nobody refers and which were last put longer than grace ago, unless they
+// are held. It may run beside everything else.
 func (s *Store) Sweep(ctx context.Context, grace time.Duration) (removed int, err error) {
 	cutoff := time.Now().Add(-grace)
 	for name, err := range s.bucket.Names(ctx) {
@@ -186,13 +251,17 @@ func (s *Store) Sweep(ctx context.Context, grace time.Duration) (removed int, er
 	return removed, nil
 }
 
-// linked says whether anybody refers to the blob of that name.
+// linked says whether anybody refers to the blob of that name, or holds all of them.
 func (s *Store) linked(ctx context.Context, name string) (found bool, err error) {
 	hash, err := hex.DecodeString(name)
 	if err != nil {
 		return true, nil // not ours
 	}
 	err = s.kv.View(ctx, func(r kv.Reader) error {
+		held, err := s.held(ctx, r)
+		if found = held.After(time.Now()); found || err != nil {
+			return err
+		}
 		refs := kv.Prefix("ref", hash)
 		refs.Limit = 1
 		entries, err := r.Scan(ctx, refs)

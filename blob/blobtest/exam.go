@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t testing.TB) driver.Bucket, store func(t testi
 		{"SweepRenewed", testSweepRenewed},
 		{"SweepOpen", testSweepOpen},
 		{"SweepRace", testSweepRace},
+		{"Hold", testHold},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			bucket := open(t)
@@ -327,4 +328,21 @@ func testSweepRace(t *testing.T, x exam) {
 		}
 		x.update(t, func(tx *kv.Tx) { x.Unlink(tx, ref, "owner") })
 	}
+}
+
+// testHold: what is there while blobs are held stays, until the time is over; a shorter hold takes nothing back.
+func testHold(t *testing.T, x exam) {
+	ref := x.put(t, []byte("orphan"))
+	for _, d := range []time.Duration{3 * time.Hour, time.Hour} {
+		if err := x.Hold(t.Context(), time.Now().Add(d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(2 * time.Hour)
+	x.sweep(t, time.Hour, 0)
+	if !x.has(t, ref) {
+		t.Error("a held blob was removed")
+	}
+	time.Sleep(2 * time.Hour)
+	x.sweep(t, time.Hour, 1)
 }
