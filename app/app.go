@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -73,13 +72,6 @@ func Run(ctx context.Context, config *Config, logTo io.Writer, ready func(cli.Ru
 		}
 	}
 	return p.serve(ctx, ready)
-}
-
-// limitMemory trades a little time for a small idle process.
-func limitMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 }
 
 func backward[T any](s []T) []T {

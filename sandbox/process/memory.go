@@ -37,7 +37,7 @@ type memory struct {
 }
 
 // stats may be asked for once a request, and reading them costs the kernel a flush of counters.
-const memoryStatsEvery = 100 * time.Millisecond
+const memoryStatsEvery = 500 * time.Millisecond
 
 func newMemory(g *cgroup, tmp int64) *memory {
 	return &memory{group: g, dir: g.dirs["memory"], v2: g.tree.in2["memory"], tmp: tmp}
