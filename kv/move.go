@@ -154,10 +154,10 @@ func (s *Store) write(ctx context.Context, ops []driver.Op) error {
 		mine := make([]driver.Op, len(ops)) // the engine owns what it is given
 		copy(mine, ops)
 		_, err = txn.Commit(ctx, mine)
-		if err == nil || try == writeTries || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnknown) {
+		if err == nil || try == writeTries || !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrUnknown) {
 			return err
 		}
-		if err := backoff(ctx, try+7); err != nil {
+		if err := backoff(ctx, try+7, false); err != nil {
 			return err
 		}
 	}

@@ -56,21 +56,31 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 
 // UpdateStamp is Update that also returns the commit's stamp: the one in the key of the transaction's first
 // SetStamped. A transaction that wrote nothing returns a stamp not below any commit that it saw.
-func (s *Store) UpdateStamp(ctx context.Context, fn func(tx *Tx) error) (Stamp, error) {
+func (s *Store) UpdateStamp(ctx context.Context, fn func(tx *Tx) error) (stamp Stamp, err error) {
 	s.core.updates.Add(1)
+	err = s.core.retry(ctx, func() (err error) {
+		stamp, err = s.attempt(ctx, fn)
+		return err
+	})
+	return stamp, err
+}
+
+// retry calls try until it succeeds or fails for good. Conflicts and a store that cannot be reached pass.
+func (c *core) retry(ctx context.Context, try func() error) error {
 	start := time.Now()
 	for attempt := 0; ; attempt++ {
-		stamp, err := s.attempt(ctx, fn)
-		if err == nil || !errors.Is(err, ErrConflict) {
-			return stamp, err
+		err := try()
+		away := errors.Is(err, ErrUnavailable)
+		if err == nil || !away && !errors.Is(err, ErrConflict) {
+			return err
 		}
 		if time.Since(start) > retryFor {
-			s.core.gaveUp.Add(1)
-			return Stamp{}, fmt.Errorf("gave up after %d attempts: %w", attempt+1, err)
+			c.gaveUp.Add(1)
+			return fmt.Errorf("gave up after %d attempts: %w", attempt+1, err)
 		}
-		s.core.retries.Add(1)
-		if err := backoff(ctx, attempt); err != nil {
-			return Stamp{}, err
+		c.retries.Add(1)
+		if err := backoff(ctx, attempt, away); err != nil {
+			return err
 		}
 	}
 }
@@ -78,9 +88,13 @@ func (s *Store) UpdateStamp(ctx context.Context, fn func(tx *Tx) error) (Stamp, 
 // retryFor is how long a transaction that meets conflicts is tried again.
 const retryFor = 10 * time.Second
 
-// backoff waits before the next attempt: at random up to a bound that doubles from 100 µs to 12.8 ms.
-func backoff(ctx context.Context, attempt int) error {
+// backoff waits before the next attempt: at random up to a bound that doubles from 100 µs to 12.8 ms, or, for a
+// store that is away, from 6.4 ms to 0.8 s.
+func backoff(ctx context.Context, attempt int, away bool) error {
 	bound := 100 * time.Microsecond << min(attempt, 7)
+	if away {
+		bound <<= 6
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -108,9 +122,15 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (Stamp, erro
 }
 
 // View runs fn with a reader of one snapshot that holds everything acknowledged before. It may wait, at
-// the end, for what fn has read to become durable.
+// the end, for what fn has read to become durable. An engine that checks reads too may run fn again, so it
+// must change nothing but its own results.
 func (s *Store) View(ctx context.Context, fn func(r Reader) error) error {
 	s.core.views.Add(1)
+	return s.core.retry(ctx, func() error { return s.look(ctx, fn) })
+}
+
+// look runs fn once.
+func (s *Store) look(ctx context.Context, fn func(r Reader) error) error {
 	txn, err := s.core.engine.Begin(ctx, driver.ReadOnly)
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ var (
 	ErrConflict = errors.New("kv: conflict with another transaction")
 	// ErrTooOld says that the transaction took longer than it may. The attempt left no trace.
 	ErrTooOld = errors.New("kv: transaction too old")
+	// ErrUnavailable says that the store cannot be reached now. The attempt left no trace.
+	ErrUnavailable = errors.New("kv: the store cannot be reached")
 	// ErrUnknown says that the commit was sent and its outcome is not known.
 	ErrUnknown = errors.New("kv: commit outcome unknown")
 	// ErrClosed says that the store is closed or closing.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -119,7 +120,9 @@ func (h *history) key() []byte {
 func (h *history) get(a *attempt) {
 	k := h.key()
 	v, err := a.txn.Get(h.t.Context(), k, a.mode == driver.ReadWrite)
-	must(h.t, err)
+	if h.refusedRead(a, err) {
+		return
+	}
 	a.reads = append(a.reads, read{fmt.Sprintf("get %s", k), func(m model) string { return m.get(string(k)) }, text(v)})
 }
 
@@ -131,9 +134,23 @@ func (h *history) scan(a *attempt) {
 		return
 	}
 	entries, err := a.txn.Scan(h.t.Context(), r, a.mode == driver.ReadWrite)
-	must(h.t, err)
+	if h.refusedRead(a, err) {
+		return
+	}
 	ask := func(m model) string { return m.scan(string(b), string(e), limit, reverse) }
 	a.reads = append(a.reads, read{fmt.Sprintf("scan %s to %s limit %d reverse %v", b, e, limit, reverse), ask, join(entries)})
+}
+
+// refusedRead ends an attempt that the engine refuses already when it reads. Any other error ends the test.
+func (h *history) refusedRead(a *attempt, err error) bool {
+	if !errors.Is(err, driver.ErrConflict) {
+		must(h.t, err)
+		return false
+	}
+	wantErr(h.t, "Finish after a refused read", a.txn.Finish(h.t.Context()), driver.ErrConflict)
+	h.running = slices.DeleteFunc(h.running, func(b *attempt) bool { return a == b })
+	h.refused++
+	return true
 }
 
 func (a *attempt) write(op driver.Op) {
@@ -146,12 +163,12 @@ func (a *attempt) write(op driver.Op) {
 func (h *history) end(i int) {
 	a := h.running[i]
 	h.running = append(h.running[:i], h.running[i+1:]...)
+	var err error
 	if a.mode == driver.ReadOnly {
-		must(h.t, a.txn.Finish(h.t.Context()))
-		h.done = append(h.done, a)
-		return
+		err = a.txn.Finish(h.t.Context())
+	} else {
+		_, err = a.txn.Commit(h.t.Context(), a.writes)
 	}
-	_, err := a.txn.Commit(h.t.Context(), a.writes)
 	if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrTooOld) {
 		h.refused++
 		return
