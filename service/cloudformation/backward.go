@@ -15,9 +15,7 @@ func (x *execution) fail(reason string) error {
 	x.op.Failed = reason
 	switch {
 	case x.op.OnFailure == "DO_NOTHING":
-		x.status(strings.ToUpper(x.op.Kind)+"_FAILED", strings.Replace(reason, rollbackByUser, " ", 1))
-		x.suspend()
-		x.finish("EXECUTE_FAILED")
+		x.op.Phase = phaseSettle
 	case x.op.Kind == opUpdate:
 		x.status("UPDATE_ROLLBACK_IN_PROGRESS", reason)
 		x.op.Phase = phaseRevert
@@ -28,6 +26,38 @@ func (x *execution) fail(reason string) error {
 		x.status("ROLLBACK_IN_PROGRESS", reason)
 		x.op.Phase = phaseDelete
 	}
+	return nil
+}
+
+// settle puts back the resources whose change failed, and leaves everything else as it is now: the stack
+// waits for its author, who may go on from here or roll back.
+func (x *execution) settle(ctx context.Context) error {
+	steps := map[string]*step{}
+	for _, row := range x.own() {
+		from := row.from()
+		if row.Step != stepFailed || from == nil || row.Cur == nil || len(changedProperties(x.s.types[from.Type], row.Cur, from)) == 0 {
+			continue
+		}
+		attempt := row.Cur
+		steps[row.ID] = &step{begin: func(context.Context) func(context.Context) outcome {
+			return x.guarded(x.work(row.ID, from, attempt), x.s.types[from.Type].Update)
+		}, end: func(o outcome) {
+			back := *from
+			if o.err != nil {
+				back.Torn = attempt.Properties
+			} else if o.attributes != nil {
+				back.Attributes = o.attributes
+			}
+			row.Cur = &back
+			x.dirty[row.ID] = true
+		}}
+	}
+	if err := x.walk(ctx, steps, func() bool { return false }); err != nil {
+		return err
+	}
+	x.status(strings.ToUpper(x.op.Kind)+"_FAILED", strings.Replace(x.op.Failed, rollbackByUser, " ", 1))
+	x.suspend()
+	x.finish("EXECUTE_FAILED")
 	return nil
 }
 
@@ -80,8 +110,9 @@ func (x *execution) beginRevert(row *resourceRow) func(context.Context) func(con
 			}
 			row.Step = stepUndone
 			return nil
-		case row.Step == stepSame || slices.Contains(x.op.Skip, row.ID):
+		case slices.Contains(x.op.Skip, row.ID):
 			row.Cur, row.Step = row.Old, stepUndone
+			x.mark(row, row.Cur, "UPDATE_COMPLETE", "")
 			return nil
 		case interrupted || x.replaced(row):
 			x.discard(row, interrupted)
@@ -144,7 +175,7 @@ func (x *execution) afterRevert() error {
 		return nil
 	}
 	for _, row := range x.touched() {
-		row.Old = nil
+		row.Old, row.Was = nil, nil
 		x.dirty[row.ID] = true
 	}
 	x.status("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
@@ -193,7 +224,7 @@ func (x *execution) sweep() {
 
 // deleteAll deletes everything that the stack has: on request, or because its creation failed.
 func (x *execution) deleteAll(ctx context.Context) error {
-	failed, err := x.deletions(ctx, (*resourceRow).all)
+	failed, err := x.deletions(ctx, x.things)
 	if err != nil {
 		return err
 	}
@@ -212,13 +243,18 @@ func (x *execution) deleteAll(ctx context.Context) error {
 	}
 	for id, row := range x.rows {
 		row.Garbage = slices.DeleteFunc(row.Garbage, func(p physical) bool { return p.Gone })
-		if row.Old != nil && row.Old.Gone {
-			row.Old = nil
+		if row.Old != nil && (row.Old.Gone || row.Cur != nil && row.Cur.Gone && !x.replaced(row)) {
+			row.Old, row.Was = nil, nil
 		}
 		x.dirty[id] = true
 	}
 	x.finish("EXECUTE_FAILED")
 	return nil
+}
+
+// things lists what there is to delete of a row: what stood for it before only where that is another thing.
+func (x *execution) things(row *resourceRow) []*physical {
+	return slices.DeleteFunc(row.all(), func(p *physical) bool { return p == row.Old && row.Cur != nil && !x.replaced(row) })
 }
 
 // bury frees the name of a deleted stack and takes back its exports.
@@ -361,4 +397,8 @@ func (x *execution) turnToDelete() {
 	x.op, x.drop = x.drop, nil
 	x.stack.Op = x.op
 	x.status("DELETE_IN_PROGRESS", userInitiated)
+	x.final = func(_ context.Context, tx *kv.Tx) error {
+		tx.Delete(signalKey(x.ref.account, x.ref.region, x.ref.id)) // it has been heard
+		return nil
+	}
 }

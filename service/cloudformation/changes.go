@@ -60,7 +60,7 @@ type comparison struct {
 func (s *Service) changes(ctx context.Context, c cloud.Caller, stack *stackRow, rows []*resourceRow, d *draft) (*changeList, error) {
 	x := &comparison{s: s, stack: stack, rows: map[string]*resourceRow{}, d: d, fates: map[string]fate{}, list: &changeList{}}
 	for _, row := range rows {
-		if row.Cur != nil {
+		if row.Cur != nil && !row.unmade() {
 			x.rows[row.ID] = row
 		}
 	}
@@ -103,13 +103,13 @@ func (s *Service) changes(ctx context.Context, c cloud.Caller, stack *stackRow, 
 func (x *comparison) loadOld(ctx context.Context, c cloud.Caller) {
 	var text []byte
 	err := x.s.kv.View(ctx, func(r kv.Reader) (err error) {
-		text, err = getTemplate(ctx, r, stackRef{x.stack.Account, x.stack.Region, x.stack.ID}, x.stack.Current.Template)
+		text, err = getTemplate(ctx, r, stackRef{x.stack.Account, x.stack.Region, x.stack.ID}, x.stack.latest().Template)
 		return err
 	})
 	if err != nil {
 		return
 	}
-	compiled, err := x.s.compile(ctx, text, x.stack, x.stack.Current, identityOf(c))
+	compiled, err := x.s.compile(ctx, text, x.stack, x.stack.latest(), identityOf(c))
 	if err != nil {
 		return
 	}
@@ -216,7 +216,7 @@ func (x *comparison) properties(ch *changeRow, t *resourceType, r *cfn.Resource,
 			d.Kind = "Modify"
 			before, was := cur.Properties[name]
 			after, is := props[name]
-			if d.Before = shownValue(x.mask(before, x.stack.Current)); !was {
+			if d.Before = shownValue(x.mask(before, x.stack.latest())); !was {
 				d.Kind = "Add"
 			}
 			if d.After = shownValue(x.mask(after, x.d.target)); !is {
@@ -240,8 +240,8 @@ func (x *comparison) causes(expr any) []detailRow {
 	for _, ref := range refs {
 		d := detailRow{Entity: ref.Name, Evaluation: "Static"}
 		if _, isParameter := x.d.target.Parameters[ref.Name]; isParameter && !ref.GetAtt {
-			was, had := x.stack.Current.Parameters[ref.Name]
-			if had && was == x.d.target.Parameters[ref.Name] && x.stack.Current.Resolved[ref.Name] == x.d.target.Resolved[ref.Name] {
+			was, had := x.stack.latest().Parameters[ref.Name]
+			if had && was == x.d.target.Parameters[ref.Name] && x.stack.latest().Resolved[ref.Name] == x.d.target.Resolved[ref.Name] {
 				continue
 			}
 			d.Source = "ParameterReference"
@@ -350,7 +350,7 @@ func (x *comparison) others() error {
 		}
 		outputs = append(outputs, row)
 	}
-	x.list.Other = !slices.Equal(outputs, x.stack.Outputs) || !maps.Equal(x.stack.Current.Tags, x.d.target.Tags)
+	x.list.Other = !slices.Equal(outputs, x.stack.Outputs) || !maps.Equal(x.stack.latest().Tags, x.d.target.Tags)
 	return nil
 }
 

@@ -125,7 +125,7 @@ func (s *Service) createChangeSet(ctx context.Context, c cloud.Caller, in *Creat
 		Stack: stack.ID, StackName: stack.Name, Type: kind, Description: cloud.Val(in.Description), Status: "CREATE_COMPLETE",
 		Execution: "AVAILABLE", Created: now(), Target: d.target, Changes: list.Resources, Nested: cloud.Val(in.IncludeNestedStacks),
 		OnFailure: cloud.Val(in.OnStackFailure), Token: cloud.Val(in.ClientToken)}
-	if kind == "UPDATE" && !list.any() {
+	if kind == "UPDATE" && !list.any() && !stack.paused() {
 		set.Status, set.Execution, set.Reason = "FAILED", "UNAVAILABLE", noChanges
 	}
 	if err := s.storeChangeSet(ctx, c, stack, set, d); err != nil {
@@ -164,7 +164,7 @@ func (s *Service) stackForChangeSet(ctx context.Context, c cloud.Caller, in *Cre
 		if stack.Status == "REVIEW_IN_PROGRESS" {
 			return nil, nil, invalid("Stack [%s] does not exist", *in.StackName)
 		}
-		return stack, rows, checkUpdatable(stack)
+		return stack, rows, checkUpdatable(stack, true) // its execution will say whether it may be rolled back
 	}
 	if absent {
 		if err := checkStackName(*in.StackName); err != nil {
@@ -389,9 +389,10 @@ func (s *Service) startChangeSet(ctx context.Context, tx *kv.Tx, c cloud.Caller,
 		op.OnFailure = "DO_NOTHING"
 	}
 	if kind == opUpdate {
-		if err := checkUpdatable(stack); err != nil {
+		if err := checkUpdatable(stack, op.OnFailure == "DO_NOTHING"); err != nil {
 			return err
 		}
+		stack.goOn(op)
 		settings, err := settings(ctx, tx, stack)
 		if err != nil {
 			return err

@@ -13,7 +13,9 @@
 //
 // An operation goes forward, and when a resource fails back: what it changed is set to the old properties,
 // what it replaced is the old thing again, what it made is deleted. Nothing that the stack had is deleted
-// before everything else has succeeded.
+// before everything else has succeeded. Where its caller disabled rollback it stops instead, with what failed
+// put back and the rest as it got: an update may go on from there, as often as it takes, and RollbackStack
+// goes back to where the stack last was whole.
 //
 // # Resource types
 //
@@ -23,7 +25,8 @@
 // # Differences from AWS
 //
 // Change sets are ready when CreateChangeSet returns. Resources that were under way when another failed
-// are heard out rather than cancelled. Drift detection, imports, nested stacks, custom resources, stack
+// are heard out rather than cancelled. What a cleanup could not delete is tried again by the next operation.
+// A version that an earlier deployment of a function left behind becomes a new Version resource's. Drift detection, imports, nested stacks, custom resources, stack
 // sets, hooks, rollback triggers and notifications are refused by name.
 package cloudformation
 

@@ -316,6 +316,27 @@ func TestCrashAtEveryCall(t *testing.T) {
 				}
 			}
 		})
+		t.Run(fmt.Sprint("without rollback ", afterEffect), func(t *testing.T) {
+			bad := modest + "  Bad: {Type: AWS::S3::BucketPolicy, DependsOn: Deployment1, Properties: {Bucket: !Ref Bucket, PolicyDocument: {}}}\n"
+			for n := 1; n < 60; n++ {
+				b := idleBench(t)
+				stop := b.run()
+				b.create("shop", first)
+				b.want("shop", "CREATE_COMPLETE")
+				stop()
+				before := b.cloud.state()
+				died := b.crashAt(n, afterEffect, func() { b.update("shop", bad, noRollback) })
+				b.want("shop", "UPDATE_FAILED")
+				b.rollback("shop")
+				b.want("shop", "UPDATE_ROLLBACK_COMPLETE")
+				if got := b.cloud.state(); got != before {
+					t.Errorf("crash at call %d: got\n%s\nwant\n%s\n%s", n, got, before, b.events("shop"))
+				}
+				if !died {
+					break
+				}
+			}
+		})
 		t.Run(fmt.Sprint("delete ", afterEffect), func(t *testing.T) {
 			for n := 1; n < 60; n++ {
 				b := idleBench(t)

@@ -86,6 +86,8 @@ func (x *execution) phase(ctx context.Context) error {
 	switch x.op.Phase {
 	case phaseForward:
 		return x.forward(ctx)
+	case phaseSettle:
+		return x.settle(ctx)
 	case phaseRevert:
 		return x.revert(ctx)
 	case phaseCleanup:
@@ -118,7 +120,7 @@ func (x *execution) flush(ctx context.Context) error {
 		if _, err := getRow(ctx, tx, signalKey(x.ref.account, x.ref.region, x.ref.id), &signal); err != nil {
 			return err
 		}
-		return x.write(ctx, tx)
+		return x.write(ctx, tx, signal)
 	})
 	if err != nil {
 		return err
@@ -132,7 +134,7 @@ func (x *execution) flush(ctx context.Context) error {
 	return nil
 }
 
-func (x *execution) write(ctx context.Context, tx *kv.Tx) error {
+func (x *execution) write(ctx context.Context, tx *kv.Tx, signal signalRow) error {
 	a, r, id := x.ref.account, x.ref.region, x.ref.id
 	for _, logical := range sortedKeys(x.dirty) {
 		row := x.rows[logical]
@@ -155,11 +157,23 @@ func (x *execution) write(ctx context.Context, tx *kv.Tx) error {
 		}
 	}
 	if x.over {
-		if err := x.trimEvents(ctx, tx, time.Now().Add(-historyTime)); err != nil {
-			return err
-		}
-		tx.Delete(runningKey(a, r, id))
-		tx.Delete(signalKey(a, r, id))
+		return x.end(ctx, tx, signal)
+	}
+	return putRow(tx, stackKey(a, r, id), x.stack)
+}
+
+// end writes the end of the operation. A deletion that was asked for too late to turn it round begins with
+// the same commit: whoever asked for it was told that it would come.
+func (x *execution) end(ctx context.Context, tx *kv.Tx, signal signalRow) error {
+	a, r, id := x.ref.account, x.ref.region, x.ref.id
+	if err := x.trimEvents(ctx, tx, time.Now().Add(-historyTime)); err != nil {
+		return err
+	}
+	tx.Delete(runningKey(a, r, id))
+	tx.Delete(signalKey(a, r, id))
+	if signal.Delete != nil && x.stack.Status != "DELETE_COMPLETE" {
+		next := *x.stack
+		return x.s.begin(tx, &next, signal.Delete, "DELETE_IN_PROGRESS", userInitiated)
 	}
 	return putRow(tx, stackKey(a, r, id), x.stack)
 }
@@ -328,7 +342,7 @@ func (x *execution) work(logical string, p *physical, old *physical) *work {
 		Attributes: maps.Clone(p.Attributes), Notes: p.Notes, Resumed: p.Uncertain, Claimed: x.claims(),
 	}
 	if old != nil {
-		w.Old = withTags(t, old.Properties, old.Tags)
+		w.Old = withTags(t, old.seen(p.Properties), old.Tags)
 	}
 	if w.Attributes == nil {
 		w.Attributes = map[string]any{}

@@ -35,6 +35,12 @@ func (x *execution) forward(ctx context.Context) error {
 	if err := x.recover(ctx); err != nil {
 		return err
 	}
+	if stuck, err := x.clearUnmade(ctx); err != nil || stuck != nil {
+		if err != nil {
+			return err
+		}
+		return x.fail("The following resource(s) failed to delete: [" + strings.Join(stuck, ", ") + "]. ")
+	}
 	steps := map[string]*step{}
 	for id, r := range x.active {
 		steps[id] = &step{deps: x.edges[id], begin: x.beginForward(id, r), end: x.endForward(id)}
@@ -114,18 +120,52 @@ func (x *execution) halted() bool {
 	if m := x.stack.Timeout; m > 0 && x.op.Kind == opCreate && time.Since(x.op.Started) > time.Duration(m)*time.Minute {
 		return true
 	}
-	return slices.ContainsFunc(x.touched(), func(r *resourceRow) bool { return r.Step == stepFailed })
+	if x.op.OnFailure == "DO_NOTHING" {
+		return false // a failure stops what depends on it, and nothing else
+	}
+	return slices.ContainsFunc(x.own(), func(r *resourceRow) bool { return r.Step == stepFailed })
 }
 
-// touched lists the rows that this operation has touched, by logical id.
+// own lists the rows that this operation has touched, by logical id.
+func (x *execution) own() []*resourceRow {
+	return slices.DeleteFunc(x.touched(), func(r *resourceRow) bool { return r.Op != x.op.ID })
+}
+
+// touched lists the rows that this operation or those that it goes on from have touched, by logical id.
 func (x *execution) touched() []*resourceRow {
 	var out []*resourceRow
 	for _, id := range sortedKeys(x.rows) {
-		if x.rows[id].Op == x.op.ID {
+		if x.rows[id].Op == x.op.ID || x.continued(x.rows[id]) {
 			out = append(out, x.rows[id])
 		}
 	}
 	return out
+}
+
+// continued tells whether the row was last touched by an operation that this one goes on from.
+func (x *execution) continued(row *resourceRow) bool { return slices.Contains(x.op.After, row.Op) }
+
+// clearUnmade deletes what is left of creations that failed in the operations before, and returns the
+// logical ids of those that can not be deleted.
+func (x *execution) clearUnmade(ctx context.Context) ([]string, error) {
+	left := func(row *resourceRow) bool { return x.continued(row) && row.unmade() }
+	stuck, err := x.deletions(ctx, func(row *resourceRow) []*physical {
+		if !left(row) {
+			return nil
+		}
+		return []*physical{row.Cur}
+	})
+	if err != nil || stuck != nil {
+		return stuck, err
+	}
+	for id, row := range x.rows {
+		if left(row) {
+			row.Cur, row.Step = nil, stepDone
+			x.dirty[id] = true
+		}
+	}
+	x.sweep()
+	return nil, nil
 }
 
 // beginForward decides what a resource needs and writes that into its row.
@@ -141,17 +181,28 @@ func (x *execution) beginForward(id string, r *cfn.Resource) func(ctx context.Co
 		}
 		next, err := x.desired(id, r)
 		row.Description = r.Description
+		x.claimRow(row)
 		if err != nil {
 			return x.refuse(row, next, err)
 		}
-		row.Op, row.Old = x.op.ID, row.Cur
-		if row.Old == nil {
+		if row.from() == nil {
 			row.Cur, row.Type = next, r.Type
 			x.mark(row, row.Cur, "CREATE_IN_PROGRESS", "")
 			return x.beginCreate(ctx, row)
 		}
 		return x.beginChange(ctx, row, next)
 	}
+}
+
+// claimRow makes the row one that this operation has touched. What stood for it when the stack was last whole
+// stays noted.
+func (x *execution) claimRow(row *resourceRow) {
+	if x.continued(row) {
+		row.Was = row.Cur
+	} else {
+		row.Old, row.Was = row.Cur, nil
+	}
+	row.Op = x.op.ID
 }
 
 // resume goes on with a resource that was begun before the engine was last stopped.
@@ -162,7 +213,7 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 		row.Cur.Uncertain = true
 		return x.guarded(x.work(row.ID, row.Cur, nil), t.Create)
 	case stepUpdating:
-		w := x.work(row.ID, row.Cur, row.Old)
+		w := x.work(row.ID, row.Cur, row.from())
 		w.touched = true // by the attempt that was cut off
 		return x.guarded(w, t.Update)
 	}
@@ -206,7 +257,7 @@ func (x *execution) refuse(row *resourceRow, next *physical, err error) func(con
 	if row.Cur != nil {
 		verb = "UPDATE"
 	}
-	row.Op, row.Old, row.Step = x.op.ID, row.Cur, stepFailed
+	row.Step = stepFailed
 	shown := next
 	if row.Cur != nil {
 		shown = &physical{Type: next.Type, ID: row.Cur.ID, Properties: next.Properties}
@@ -238,7 +289,7 @@ func (x *execution) beginCreate(ctx context.Context, row *resourceRow) func(cont
 		p.Notes = w.Notes
 	}
 	row.Step = stepCreating
-	if p.Expected != "" && row.Old == nil {
+	if p.Expected != "" && row.from() == nil {
 		x.mark(row, p, "CREATE_IN_PROGRESS", initiated)
 	}
 	x.dirty[row.ID] = true
@@ -260,7 +311,7 @@ func (x *execution) nameFor(t *resourceType, logical string, props map[string]an
 
 // verb is the word for what happens to the row's resource in events.
 func (x *execution) verb(row *resourceRow) string {
-	if row.Old == nil {
+	if row.from() == nil {
 		return "CREATE"
 	}
 	return "UPDATE"
@@ -268,41 +319,54 @@ func (x *execution) verb(row *resourceRow) string {
 
 // beginChange compares a resource with what it should be: nothing to do, an update, or a replacement.
 func (x *execution) beginChange(ctx context.Context, row *resourceRow, next *physical) func(context.Context) outcome {
-	t := x.s.types[next.Type]
-	properties := changedProperties(t, row.Old, next)
+	t, from := x.s.types[next.Type], row.from()
+	properties := changedProperties(t, from, next)
 	if len(properties) == 0 {
-		same := *row.Old
+		same := *from
 		same.Deletion, same.Replacement, same.DependsOn, same.Metadata = next.Deletion, next.Replacement, next.DependsOn, next.Metadata
 		row.Cur, row.Step = &same, stepSame
 		x.dirty[row.ID] = true
 		return nil
 	}
 	replace := t.replaces(properties)
-	action := "Update:Modify"
+	if reason := x.noChange(row, next, replace); reason != "" {
+		return x.refuse(row, next, invalid("%s", reason))
+	}
+	if replace {
+		row.Cur = next
+		x.mark(row, from, "UPDATE_IN_PROGRESS", replacing)
+		return x.beginCreate(ctx, row)
+	}
+	next.ID, next.Name, next.Notes = from.ID, from.Name, from.Notes
+	next.Attributes = from.Attributes
+	row.Cur, row.Step = next, stepUpdating
+	x.mark(row, row.Cur, "UPDATE_IN_PROGRESS", "")
+	return x.guarded(x.work(row.ID, row.Cur, from), t.Update)
+}
+
+// noChange says why a resource may not be updated, or replaced; "" when it may.
+func (x *execution) noChange(row *resourceRow, next *physical, replace bool) string {
+	t, action := x.s.types[next.Type], "Update:Modify"
 	if replace {
 		action = "Update:Replace"
 	}
 	if reason := parsePolicy(x.op.Policy).denies(action, row.ID, next.Type); reason != "" {
-		return x.refuse(row, next, invalid("%s", reason))
+		return reason
 	}
-	if replace && t.named(next.Properties) && str(next.Properties, t.schema.nameField()) == row.Old.Name {
-		return x.refuse(row, next, invalid("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", row.Old.Name))
+	switch {
+	case !replace:
+		return ""
+	case x.op.OnFailure == "DO_NOTHING":
+		return "Replacement type updates not supported on stack with disable-rollback."
+	case t.named(next.Properties) && str(next.Properties, t.schema.nameField()) == row.from().Name:
+		return "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename " + row.from().Name + " and update the stack again."
 	}
-	if replace {
-		row.Cur = next
-		x.mark(row, row.Old, "UPDATE_IN_PROGRESS", replacing)
-		return x.beginCreate(ctx, row)
-	}
-	next.ID, next.Name, next.Notes = row.Old.ID, row.Old.Name, row.Old.Notes
-	next.Attributes = row.Old.Attributes
-	row.Cur, row.Step = next, stepUpdating
-	x.mark(row, row.Cur, "UPDATE_IN_PROGRESS", "")
-	return x.guarded(x.work(row.ID, row.Cur, row.Old), t.Update)
+	return ""
 }
 
 // changedProperties lists the properties that differ; the stack's tags count as a change of Tags.
 func changedProperties(t *resourceType, old, next *physical) []string {
-	return changed(withTags(t, old.Properties, old.Tags), withTags(t, next.Properties, next.Tags))
+	return changed(withTags(t, old.seen(next.Properties), old.Tags), withTags(t, next.Properties, next.Tags))
 }
 
 // replaces tells whether a change of these properties needs a new resource.
@@ -350,13 +414,13 @@ func (x *execution) endForward(id string) func(outcome) {
 			p.Uncertain = creating && o.id == "" && timedOut(o.err)
 			x.mark(row, p, x.verb(row)+"_FAILED", x.reason(x.s.types[p.Type], o.err))
 			if updating && !o.touched { // refused at the first call: it is what it was
-				same := *row.Old
+				same := *row.from()
 				row.Cur = &same
 			}
 			return
 		}
 		row.Step = stepDone
-		if creating && p.Expected == "" && row.Old == nil {
+		if creating && p.Expected == "" && row.from() == nil {
 			x.mark(row, p, "CREATE_IN_PROGRESS", initiated)
 		}
 		x.mark(row, p, x.verb(row)+"_COMPLETE", "")
@@ -410,11 +474,11 @@ func (x *execution) afterForward(ctx context.Context) error {
 // failures names the resources that failed.
 func (x *execution) failures() string {
 	var created, updated []string
-	for _, row := range x.touched() {
+	for _, row := range x.own() {
 		if row.Step != stepFailed {
 			continue
 		}
-		if row.Old == nil {
+		if row.from() == nil {
 			created = append(created, row.ID)
 		} else {
 			updated = append(updated, row.ID)
@@ -482,11 +546,11 @@ func (x *execution) discardOld() {
 			old.Deletion = old.Replacement
 			row.Garbage = append(row.Garbage, old)
 		default:
-			if row.Old == nil {
+			if row.from() == nil {
 				continue
 			}
 		}
-		row.Old = nil
+		row.Old, row.Was = nil, nil
 		x.dirty[id] = true
 	}
 }

@@ -67,11 +67,11 @@ func (s *Service) draft(ctx context.Context, c cloud.Caller, stack *stackRow, in
 }
 
 func (s *Service) previousText(ctx context.Context, stack *stackRow) (text []byte, err error) {
-	if stack.Current.Template == "" {
+	if stack.latest().Template == "" {
 		return nil, invalid("No previous template is available for stack %s", stack.Name)
 	}
 	err = s.kv.View(ctx, func(r kv.Reader) error {
-		text, err = getTemplate(ctx, r, stackRef{stack.Account, stack.Region, stack.ID}, stack.Current.Template)
+		text, err = getTemplate(ctx, r, stackRef{stack.Account, stack.Region, stack.ID}, stack.latest().Template)
 		return err
 	})
 	return text, err
@@ -108,8 +108,8 @@ func (s *Service) bind(ctx context.Context, c cloud.Caller, stack *stackRow, in 
 		}
 		given[cloud.Val(p.ParameterKey)] = cfn.Given{Value: cloud.Val(p.ParameterValue), UsePrevious: cloud.Val(p.UsePreviousValue)}
 	}
-	t := target{Capabilities: in.capabilities, RoleARN: cloud.Or(in.roleARN, stack.Current.RoleARN), Tags: map[string]string{}, Rollback: in.rollback}
-	if t.Parameters, err = cfn.Bind(declared, given, stack.Current.Parameters); err != nil {
+	t := target{Capabilities: in.capabilities, RoleARN: cloud.Or(in.roleARN, stack.latest().RoleARN), Tags: map[string]string{}, Rollback: in.rollback}
+	if t.Parameters, err = cfn.Bind(declared, given, stack.latest().Parameters); err != nil {
 		return err
 	}
 	if t.Resolved, err = s.storeParameters(ctx, declared, t.Parameters, identityOf(c)); err != nil {
@@ -130,7 +130,7 @@ func (s *Service) bind(ctx context.Context, c cloud.Caller, stack *stackRow, in 
 		t.Tags[cloud.Val(tag.Key)] = cloud.Val(tag.Value)
 	}
 	if in.update && in.tags == nil {
-		t.Tags = stack.Current.Tags // an update that says nothing of tags keeps them
+		t.Tags = stack.latest().Tags // an update that says nothing of tags keeps them
 	}
 	d.target = t
 	return s.checkRole(ctx, c, in.roleARN)

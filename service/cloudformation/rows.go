@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"lambent/cloud"
@@ -59,7 +61,8 @@ type stackRow struct {
 	Timeout                   int32
 	Tokens                    []string   // the last client request tokens, newest last
 	Op                        *operation // what is going on
-	Suspended                 *operation // a failed operation that may be rolled back later
+	Suspended                 *operation // a failed operation that may be rolled back, or gone on from, later
+	DoNothing                 bool       // created with OnFailure DO_NOTHING: a failure can not be gone on from
 }
 
 type outputRow struct{ Key, Value, Description, Export string }
@@ -74,6 +77,7 @@ const (
 // The phases of an operation; every operation goes through some of them, in this order.
 const (
 	phaseForward = "forward" // make what the target says
+	phaseSettle  = "settle"  // stop at a failure: put back only what failed
 	phaseRevert  = "revert"  // put back what was
 	phaseCleanup = "cleanup" // delete what is no longer needed
 	phaseDelete  = "delete"  // delete everything
@@ -86,9 +90,11 @@ type operation struct {
 	Identity        identity
 	Token           string
 	Started         time.Time
-	Failed          string // why it goes back, "" while it does not
-	Back            bool   // in phaseCleanup: cleaning up after a rollback
-	OnFailure       string // ROLLBACK, DELETE or DO_NOTHING
+	Failed          string   // why it goes back, "" while it does not
+	After           []string // the failed operations without rollback that it goes on from
+	Unborn          bool     // the first of them was the stack's creation
+	Back            bool     // in phaseCleanup: cleaning up after a rollback
+	OnFailure       string   // ROLLBACK, DELETE or DO_NOTHING
 	Retain          []string
 	Skip            []string
 	DropRetained    bool   // RetainExceptOnCreate of the call
@@ -126,7 +132,8 @@ type resourceRow struct {
 	Status, Reason        string
 	Updated               time.Time
 	Cur                   *physical // nil when nothing stands for the id
-	Old                   *physical // while Op lasts: what stood for it before
+	Old                   *physical // while Op lasts: what stood for it when the stack was last whole
+	Was                   *physical // while Op lasts: what it is changed from, where an operation before Op made that of Old
 	Garbage               []physical
 	Op                    string // the operation that touched the row last
 	Step                  string
@@ -153,6 +160,7 @@ type physical struct {
 	Expected    string // the id that it will have, where that is known before it is made
 	Uncertain   bool   // a call that makes it was begun and its answer is not known
 	Properties  map[string]any
+	Torn        map[string]any    // properties of a change that failed and could not be taken back
 	Tags        map[string]string // of the stack
 	Attributes  map[string]any    // what Fn::GetAtt may ask for
 	Notes       map[string]any    // what its type wrote down before making it
@@ -161,6 +169,34 @@ type physical struct {
 	Replacement string
 	Metadata    any
 	Gone        bool // deleted, or left alone for good
+}
+
+// from is what the operation finds and changes, nil when there is nothing.
+func (r *resourceRow) from() *physical {
+	if r.Was != nil {
+		return r.Was
+	}
+	return r.Old
+}
+
+// unmade tells whether all that stands for the row is a creation that failed.
+func (r *resourceRow) unmade() bool {
+	return r.Step == stepFailed && r.Cur != nil && r.from() == nil
+}
+
+// seen returns the properties as an update to next must take them: of those that are one of two values,
+// nobody knows which, it gives one that differs from the next.
+func (p *physical) seen(next map[string]any) map[string]any {
+	if p.Torn == nil {
+		return p.Properties
+	}
+	out := maps.Clone(p.Properties)
+	for _, k := range changed(p.Properties, p.Torn) {
+		if !slices.Contains(changed(map[string]any{k: p.Properties[k]}, map[string]any{k: next[k]}), k) {
+			out[k] = p.Torn[k]
+		}
+	}
+	return out
 }
 
 // putRow stores v as a row, compressed when it is large: properties may hold a whole program.

@@ -96,7 +96,8 @@ func (s *Service) createStack(ctx context.Context, c cloud.Caller, in *CreateSta
 		return nil, err
 	}
 	stack := newStack(c, *in.StackName)
-	stack.DisableRollback = cloud.Val(in.DisableRollback) || cloud.Val(in.OnFailure) == "DO_NOTHING"
+	stack.DoNothing = cloud.Val(in.OnFailure) == "DO_NOTHING"
+	stack.DisableRollback = cloud.Val(in.DisableRollback) || stack.DoNothing
 	stack.RetainExceptOnCreate = cloud.Val(in.RetainExceptOnCreate)
 	stack.Timeout = cloud.Val(in.TimeoutInMinutes)
 	d, err := s.draft(ctx, c, stack, request{body: in.TemplateBody, url: in.TemplateURL, parameters: in.Parameters,
@@ -179,11 +180,42 @@ func (s *Service) beginTarget(tx *kv.Tx, stack *stackRow, op *operation, d *draf
 // updatable are the statuses in which a stack may be updated.
 var updatable = []string{"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}
 
-func checkUpdatable(stack *stackRow) error {
-	if !slices.Contains(updatable, stack.Status) {
+// checkUpdatable refuses an update in a status that does not allow it. From a failure that was not rolled
+// back an update may go on, as long as it will not be rolled back either.
+func checkUpdatable(stack *stackRow, disableRollback bool) error {
+	switch {
+	case slices.Contains(updatable, stack.Status):
+		return nil
+	case !stack.paused():
 		return invalid("Stack:%s is in %s state and can not be updated.", stack.ID, stack.Status)
+	case stack.DoNothing && stack.Status == "CREATE_FAILED":
+		return invalid("This stack cannot be updated from [CREATE_FAILED] state because it contains [on-failure: DO_NOTHING]. Please use disable-rollback option instead during stack creation.")
+	case !disableRollback:
+		return invalid("This stack is currently in a non-terminal [%s] state. To update the stack from this state, please use the disable-rollback parameter with update-stack API. To rollback to the last known good state, use the rollback-stack API", stack.Status)
 	}
 	return nil
+}
+
+// paused tells whether the stack's last operation failed and was not rolled back.
+func (s *stackRow) paused() bool {
+	return s.Suspended != nil && (s.Status == "CREATE_FAILED" || s.Status == "UPDATE_FAILED")
+}
+
+// latest is what the stack was last told to be: what an update that says "as before" means.
+func (s *stackRow) latest() target {
+	if s.paused() {
+		return s.Suspended.Target
+	}
+	return s.Current
+}
+
+// goOn makes op one that goes on from the stack's suspended operation, if there is one.
+func (s *stackRow) goOn(op *operation) {
+	if !s.paused() {
+		return
+	}
+	op.After = append(slices.Clone(s.Suspended.After), s.Suspended.ID)
+	op.Unborn = s.Suspended.Unborn || s.Suspended.Kind == opCreate
 }
 
 // updateStack answers UpdateStack.
@@ -210,7 +242,7 @@ func (s *Service) updateStack(ctx context.Context, c cloud.Caller, in *UpdateSta
 	if in.ClientRequestToken != nil && slices.Contains(stack.Tokens, *in.ClientRequestToken) {
 		return &UpdateStackOutput{StackId: &stack.ID}, nil
 	}
-	if err := checkUpdatable(stack); err != nil {
+	if err := checkUpdatable(stack, cloud.Val(in.DisableRollback)); err != nil {
 		return nil, err
 	}
 	d, err := s.draft(ctx, c, stack, request{body: in.TemplateBody, url: in.TemplateURL, usePrevious: cloud.Val(in.UsePreviousTemplate),
@@ -223,7 +255,7 @@ func (s *Service) updateStack(ctx context.Context, c cloud.Caller, in *UpdateSta
 	if err != nil {
 		return nil, err
 	}
-	if !changes.any() && policy == "" {
+	if !changes.any() && policy == "" && !stack.paused() {
 		return nil, invalid("No updates are to be performed.")
 	}
 	op := newOperation(opUpdate, phaseForward, c, d.target, in.ClientRequestToken)
@@ -257,7 +289,7 @@ func (s *Service) startUpdate(ctx context.Context, c cloud.Caller, id string, op
 		if stack, err = s.stack(ctx, tx, c, id); err != nil {
 			return err
 		}
-		if err := checkUpdatable(stack); err != nil {
+		if err := checkUpdatable(stack, op.OnFailure == "DO_NOTHING"); err != nil {
 			return err
 		}
 		if policy != "" {
@@ -273,6 +305,7 @@ func (s *Service) startUpdate(ctx context.Context, c cloud.Caller, id string, op
 		if next.Policy == "" {
 			next.Policy = set.Policy
 		}
+		stack.goOn(&next)
 		stack.DisableRollback = op.OnFailure == "DO_NOTHING"
 		return s.beginTarget(tx, stack, &next, d)
 	})
@@ -312,7 +345,7 @@ func (s *Service) startDelete(ctx context.Context, tx *kv.Tx, c cloud.Caller, st
 		return invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", stack.Name)
 	}
 	if len(in.RetainResources) > 0 && stack.Status != "DELETE_FAILED" {
-		return invalid("Invalid operation on stack [%s]. RetainResources can be specified only for stacks in DELETE_FAILED state", stack.ID)
+		return invalid("Invalid operation on stack [%s]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.", stack.ID)
 	}
 	if err := s.exportsInUse(ctx, tx, stack); err != nil {
 		return err
@@ -327,11 +360,10 @@ func (s *Service) startDelete(ctx context.Context, tx *kv.Tx, c cloud.Caller, st
 	switch {
 	case stack.Op == nil:
 		return s.begin(tx, stack, op, "DELETE_IN_PROGRESS", userInitiated)
-	case stack.Op.Kind == opCreate && stack.Status == "CREATE_IN_PROGRESS":
-		tx.Notify(topicRunning)
+	case stack.Status == "CREATE_IN_PROGRESS" || stack.Status == "ROLLBACK_IN_PROGRESS":
 		return putRow(tx, signalKey(stack.Account, stack.Region, stack.ID), signalRow{Delete: op})
 	}
-	return invalid("Stack [%s] cannot be deleted while in status %s", stack.Name, stack.Status)
+	return invalid("Stack [%s] cannot be deleted while in status %s", stack.ID, stack.Status)
 }
 
 func (s *Service) exportsInUse(ctx context.Context, tx *kv.Tx, stack *stackRow) error {
@@ -385,9 +417,26 @@ func (s *Service) continueUpdateRollback(ctx context.Context, c cloud.Caller, in
 		if stack.Status != "UPDATE_ROLLBACK_FAILED" || stack.Suspended == nil {
 			return invalid("Stack:%s is in %s state and can not continue rollback.", stack.ID, stack.Status)
 		}
+		if err := s.checkSkipped(ctx, tx, stack, in.ResourcesToSkip); err != nil {
+			return err
+		}
 		return s.goBack(tx, c, stack, in.ResourcesToSkip, in.RoleARN, in.ClientRequestToken, false)
 	})
 	return &ContinueUpdateRollbackOutput{}, err
+}
+
+// checkSkipped makes sure that a rollback is told to skip only what it could not roll back before.
+func (s *Service) checkSkipped(ctx context.Context, r kv.Reader, stack *stackRow, skip []string) error {
+	rows, err := s.resources(ctx, r, stackRef{stack.Account, stack.Region, stack.ID})
+	if err != nil {
+		return err
+	}
+	for _, id := range skip {
+		if !slices.ContainsFunc(rows, func(row *resourceRow) bool { return row.ID == id && row.Status == "UPDATE_FAILED" }) {
+			return invalid("Resource [%s] can not be skipped: only resources in UPDATE_FAILED state can be specified in ResourcesToSkip", id)
+		}
+	}
+	return nil
 }
 
 // rollbackStack answers RollbackStack: back to the last good state after a failure without rollback.
@@ -418,8 +467,8 @@ func (s *Service) goBack(tx *kv.Tx, c cloud.Caller, stack *stackRow, skip []stri
 	op.DropRetained = op.DropRetained || dropRetained
 	op.Phase = phaseRevert
 	status := "UPDATE_ROLLBACK_IN_PROGRESS"
-	if op.Kind == opCreate {
-		op.Phase, status = phaseDelete, "ROLLBACK_IN_PROGRESS"
+	if op.Kind == opCreate || op.Unborn { // it never was anything to go back to
+		op.Kind, op.Phase, status = opCreate, phaseDelete, "ROLLBACK_IN_PROGRESS"
 	}
 	stack.Suspended = nil
 	return s.begin(tx, stack, &op, status, userInitiated)
