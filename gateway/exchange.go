@@ -215,10 +215,11 @@ func newInput(op *operation) any { return reflect.New(op.model.Input).Interface(
 func (x *exchange) wireRequest(t *target) (*wire.Request, error) {
 	req := &wire.Request{Method: x.r.Method, Header: x.header, Query: x.query, Labels: t.labels, Body: x.r.Body, Length: x.r.ContentLength}
 	if x.whole {
-		body, err := x.plainBody(t.op.limit)
+		body, header, err := wire.Decompress(x.header, x.body, t.op.limit)
 		if err != nil {
 			return nil, err
 		}
+		req.Header = header
 		if t.family == familyQuery && !isForm(x.r) {
 			body = []byte(x.r.URL.RawQuery)
 		}
@@ -227,12 +228,6 @@ func (x *exchange) wireRequest(t *target) (*wire.Request, error) {
 		req.Body = http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, t.op.limit)
 	}
 	return req, nil
-}
-
-// plainBody returns the body that readBody has read, without the compression that the client may have applied to
-// it. The signature is over the bytes as they were sent.
-func (x *exchange) plainBody(limit int64) ([]byte, error) {
-	return wire.Decompress(x.header, x.body, limit)
 }
 
 // run checks the input, asks for permission and calls the operation.

@@ -107,7 +107,7 @@ func (x *exchange) routeQuery() (t target, ok bool, err error) {
 		if err := x.readBody(maxBody); err != nil {
 			return target{protocol: service.AWSQuery, family: familyQuery, room: x.queryRoom("", "")}, true, err
 		}
-		body, err := x.plainBody(maxBody)
+		body, _, err := wire.Decompress(x.header, x.body, maxUnsignedBody) // nobody has looked at the signature yet
 		if err != nil {
 			return target{protocol: service.AWSQuery, family: familyQuery, room: x.queryRoom("", "")}, true, err
 		}

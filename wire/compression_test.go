@@ -30,17 +30,18 @@ func TestDecompress(t *testing.T) {
 		codings []string
 		body    string
 		want    string
+		left    string
 	}{
-		{nil, "plain", "plain"},
-		{[]string{"gzip"}, string(gzipped(t, "text")), "text"},
-		{[]string{"custom, GZIP"}, string(gzipped(t, "text")), "text"},
-		{[]string{"custom", "gzip"}, string(gzipped(t, "text")), "text"},
-		{[]string{"gzip, custom"}, "as it is", "as it is"},
-		{[]string{"gzip"}, "", ""},
+		{nil, "plain", "plain", ""},
+		{[]string{"gzip"}, string(gzipped(t, "text")), "text", ""},
+		{[]string{"custom, GZIP"}, string(gzipped(t, "text")), "text", "custom"},
+		{[]string{"custom", "gzip"}, string(gzipped(t, "text")), "text", "custom"},
+		{[]string{"gzip, custom"}, "as it is", "as it is", "gzip, custom"},
+		{[]string{"gzip"}, "", "", "gzip"},
 	} {
-		got, err := wire.Decompress(http.Header{"Content-Encoding": tt.codings}, []byte(tt.body), 100)
-		if err != nil || string(got) != tt.want {
-			t.Errorf("%q: %q, %v; want %q", tt.codings, got, err, tt.want)
+		got, h, err := wire.Decompress(http.Header{"Content-Encoding": tt.codings}, []byte(tt.body), 100)
+		if err != nil || string(got) != tt.want || h.Get("Content-Encoding") != tt.left {
+			t.Errorf("%q: %q, %q, %v; want %q, %q", tt.codings, got, h, err, tt.want, tt.left)
 		}
 	}
 }
@@ -48,11 +49,11 @@ func TestDecompress(t *testing.T) {
 func TestDecompressRefuses(t *testing.T) {
 	h := http.Header{"Content-Encoding": {"gzip"}}
 	bomb := gzipped(t, strings.Repeat("0", 1<<20))
-	if _, err := wire.Decompress(h, bomb, 1000); !isTooLarge(err) {
+	if _, _, err := wire.Decompress(h, bomb, 1000); !isTooLarge(err) {
 		t.Errorf("a body of 1 MiB behind a limit of 1000 bytes: %v", err)
 	}
 	for name, body := range map[string][]byte{"no gzip": []byte("text"), "cut off": bomb[:20]} {
-		if _, err := wire.Decompress(h, body, 1<<21); cloud.FaultCode(err) != "SerializationException" {
+		if _, _, err := wire.Decompress(h, body, 1<<21); cloud.FaultCode(err) != "SerializationException" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

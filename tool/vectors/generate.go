@@ -76,7 +76,7 @@ type testCase struct {
 	Service   string          `json:"service"`
 	Operation string          `json:"operation,omitempty"`
 	Error     string          `json:"error,omitempty"`
-	Kind      string          `json:"kind"` // request, response, malformed
+	Kind      string          `json:"kind"` // request, response, malformed, events
 	Case      json.RawMessage `json:"case"`
 }
 
@@ -92,11 +92,13 @@ type generator struct {
 
 // protocols maps the traits to the names of service.Protocol's constants.
 var protocols = map[string]string{
-	"aws.protocols#awsJson1_0": "AWSJSON10",
-	"aws.protocols#awsJson1_1": "AWSJSON11",
-	"aws.protocols#awsQuery":   "AWSQuery",
-	"aws.protocols#restXml":    "RestXML",
-	"aws.protocols#restJson1":  "RestJSON",
+	"aws.protocols#awsJson1_0":   "AWSJSON10",
+	"aws.protocols#awsJson1_1":   "AWSJSON11",
+	"aws.protocols#awsQuery":     "AWSQuery",
+	"aws.protocols#ec2Query":     "EC2Query",
+	"smithy.protocols#rpcv2Cbor": "RPCv2CBOR",
+	"aws.protocols#restXml":      "RestXML",
+	"aws.protocols#restJson1":    "RestJSON",
 }
 
 func (g *generator) p(format string, args ...any) { fmt.Fprintf(&g.types, format, args...) }
@@ -142,9 +144,6 @@ func (g *generator) api(id string, s *shape, protocol string) string {
 	errors := map[string]bool{}
 	for _, o := range s.Operations {
 		op := g.shapes[o.Target]
-		if g.streams(op.Input) || g.streams(op.Output) {
-			continue
-		}
 		g.operation(&b, id, o.Target, op)
 		for _, e := range slices.Concat(op.Errors, s.Errors) {
 			if !errors[e.Target] {
@@ -157,18 +156,10 @@ func (g *generator) api(id string, s *shape, protocol string) string {
 	return b.String()
 }
 
-// streams tells whether a structure holds an event stream.
-func (g *generator) streams(m member) bool {
-	s := g.shapes[m.Target]
-	if s == nil {
-		return false
-	}
-	for _, f := range s.Members.m {
-		if t := g.shapes[f.Target]; t != nil && t.Type == "union" && t.Traits.has("smithy.api#streaming") {
-			return true
-		}
-	}
-	return false
+// isEvents tells whether a shape is the union of an event stream's events.
+func (g *generator) isEvents(id string) bool {
+	s := g.shapes[id]
+	return s != nil && s.Type == "union" && s.Traits.has("smithy.api#streaming")
 }
 
 func (g *generator) operation(b *strings.Builder, svc, id string, op *shape) {
@@ -189,7 +180,8 @@ func (g *generator) operation(b *strings.Builder, svc, id string, op *shape) {
 
 func (g *generator) addCases(c testCase, t traits) {
 	for _, k := range []struct{ trait, kind string }{
-		{"smithy.test#httpRequestTests", "request"}, {"smithy.test#httpResponseTests", "response"}, {"smithy.test#httpMalformedRequestTests", "malformed"},
+		{"smithy.test#httpRequestTests", "request"}, {"smithy.test#httpResponseTests", "response"},
+		{"smithy.test#httpMalformedRequestTests", "malformed"}, {"smithy.test#eventStreamTests", "events"},
 	} {
 		var list []map[string]any
 		t.into(k.trait, &list)
@@ -308,11 +300,13 @@ func (g *generator) structure(id string, s *shape) string {
 		switch {
 		case g.kind(m.Target) == "blob" && g.shapes[m.Target] != nil && g.shapes[m.Target].Traits.has("smithy.api#streaming"):
 			t = "service.Stream"
+		case g.isEvents(m.Target):
+			t = "service.Events[" + t + "]"
 		case !strings.HasPrefix(t, "[]") && !strings.HasPrefix(t, "map[") && t != "service.Document":
 			t = "*" + t
 		}
 		field := strings.ToUpper(n[:1]) + n[1:]
-		fmt.Fprintf(&b, "%s %s %s\n", field, t, g.memberTags(n, field, m))
+		fmt.Fprintf(&b, "%s %s %s\n", field, t, g.memberTags(s, n, field, m))
 	}
 	b.WriteString("}\n\n")
 	g.p("%s", b.String())
@@ -334,7 +328,7 @@ func (g *generator) target(m member) traits {
 }
 
 func (g *generator) xml() bool {
-	return g.protocol == "aws.protocols#restXml" || g.protocol == "aws.protocols#awsQuery"
+	return g.protocol == "aws.protocols#restXml" || g.protocol == "aws.protocols#awsQuery" || g.protocol == "aws.protocols#ec2Query"
 }
 
 func (g *generator) shapeTags(id string, s *shape) string {
@@ -362,7 +356,7 @@ func namespace(t traits) string {
 	return ns.URI
 }
 
-func (g *generator) memberTags(name, field string, m member) string {
+func (g *generator) memberTags(s *shape, name, field string, m member) string {
 	var tags []string
 	if name != field {
 		tags = append(tags, "name", name)
@@ -382,6 +376,17 @@ func (g *generator) memberTags(name, field string, m member) string {
 			tags = append(tags, "wire", wire)
 			wire = ""
 		}
+	}
+	for trait, in := range map[string]string{"eventHeader": "eventheader", "eventPayload": "eventpayload"} {
+		if m.Traits.has("smithy.api#" + trait) {
+			tags = append(tags, "in", in)
+		}
+	}
+	if s.Traits.has("smithy.api#streaming") && g.target(m).has("smithy.api#error") {
+		tags = append(tags, "exception", "")
+	}
+	if v := m.Traits.text("aws.protocols#ec2QueryName"); v != "" && g.protocol == "aws.protocols#ec2Query" {
+		tags = append(tags, "query", v)
 	}
 	switch {
 	case wire != "":
@@ -457,6 +462,9 @@ func (g *generator) valueTags(prefix string, m member) (tags []string) {
 			add("enum", strings.Join(values, ","))
 		}
 	case "list":
+		if s.Traits.has("smithy.api#uniqueItems") {
+			add("uniq", "")
+		}
 		tags = append(tags, g.elementTags(prefix+"e.", s.Member, !flat)...)
 	case "map":
 		tags = append(tags, g.elementTags(prefix+"k.", s.Key, true)...)

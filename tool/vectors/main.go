@@ -11,7 +11,7 @@
 //	go run . -model /tmp/vectors/model.json -out ../../wire/vectors
 //
 // The vectors are part of Smithy, Copyright Amazon.com, Inc. or its affiliates, under the Apache License 2.0
-// (https://github.com/smithy-lang/smithy, smithy-aws-protocol-tests).
+// (https://github.com/smithy-lang/smithy, smithy-aws-protocol-tests and smithy-protocol-tests).
 package main
 
 import (

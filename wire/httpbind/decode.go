@@ -18,12 +18,18 @@ import (
 	"lambent/wire/plan"
 )
 
+// Options say how strictly members are read.
+type Options struct {
+	// ExactTimes refuses timestamps in another format than their member's.
+	ExactTimes bool
+}
+
 // Decode fills the members that stand in the path, the query and the headers. The error is a *cloud.Fault.
-func Decode(r *wire.Request, s plan.Slot) error {
+func Decode(r *wire.Request, s plan.Slot, o Options) error {
 	if !s.Type().Bound {
 		return nil
 	}
-	d := decoder{r: r}
+	d := decoder{r: r, options: o}
 	for _, m := range s.Type().Members {
 		var err error
 		switch m.In {
@@ -44,8 +50,19 @@ func Decode(r *wire.Request, s plan.Slot) error {
 }
 
 type decoder struct {
-	r     *wire.Request
-	arena plan.Arena
+	r       *wire.Request
+	arena   plan.Arena
+	options Options
+}
+
+// set sets a scalar from text; ok is false when the text does not fit.
+func (d *decoder) set(s plan.Slot, text string, f plan.TimeFormat) (ok bool) {
+	if s.Type().Kind != plan.Time || !d.options.ExactTimes {
+		return s.SetText(text, f)
+	}
+	t, err := plan.ParseTimeExact(text, s.Member().Time.Or(f))
+	s.SetTime(t)
+	return err == nil
 }
 
 func unfit(m *plan.Member, text string) error {
@@ -61,7 +78,7 @@ func (d *decoder) label(s plan.Slot, m *plan.Member) error {
 		return nil
 	}
 	text, err := url.PathUnescape(raw)
-	if err != nil || !s.Make(m, &d.arena).SetText(text, plan.ISO8601) {
+	if err != nil || !d.set(s.Make(m, &d.arena), text, plan.ISO8601) {
 		return unfit(m, raw)
 	}
 	return nil
@@ -86,7 +103,7 @@ func (d *decoder) scalar(s plan.Slot, m *plan.Member, text string, f plan.TimeFo
 	if text == "" && m.Type.Kind != plan.String {
 		return nil
 	}
-	if !s.Make(m, &d.arena).SetText(text, f) {
+	if !d.set(s.Make(m, &d.arena), text, f) {
 		s.Clear(m)
 		return unfit(m, text)
 	}
@@ -96,7 +113,7 @@ func (d *decoder) scalar(s plan.Slot, m *plan.Member, text string, f plan.TimeFo
 func (d *decoder) list(s plan.Slot, values []string, f plan.TimeFormat) error {
 	s.MakeList()
 	for _, v := range values {
-		if !s.Append(&d.arena).SetText(v, f) {
+		if !d.set(s.Append(&d.arena), v, f) {
 			return unfit(s.Member(), v)
 		}
 	}
@@ -115,7 +132,7 @@ func (d *decoder) queryMap(s plan.Slot, m *plan.Member) error {
 			if err := d.list(v, values, plan.ISO8601); err != nil {
 				return err
 			}
-		} else if !v.SetText(values[0], plan.ISO8601) {
+		} else if !d.set(v, values[0], plan.ISO8601) {
 			return unfit(m, values[0])
 		}
 		w.Put(k)

@@ -37,7 +37,7 @@ func decode(r *wire.Request) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v, httpbind.Decode(r, s)
+	return v, httpbind.Decode(r, s, httpbind.Options{})
 }
 
 func TestDecode(t *testing.T) {

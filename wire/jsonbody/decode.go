@@ -198,17 +198,27 @@ func (d *decoder) namedFloat(s plan.Slot) {
 }
 
 func (d *decoder) time(s plan.Slot) {
+	format, first := s.Member().Time.Or(plan.Epoch), byte('"')
+	if format == plan.Epoch {
+		first = '0'
+	}
+	if first == '0' && d.Peek() == '"' {
+		d.Fail(serialization("class java.lang.String can not be converted to milliseconds since epoch"))
+		return
+	}
+	if !d.expect(first, s) {
+		return
+	}
 	var text []byte
-	format := plan.Epoch // of a number; of a string, too, where the member names none
-	if d.Peek() == '"' {
-		text, format = d.String(), s.Member().Time.Or(format)
-	} else if d.expect('0', s) {
+	if format == plan.Epoch {
 		text = d.Number()
+	} else {
+		text = d.String()
 	}
 	if d.Err() != nil {
 		return
 	}
-	t, err := plan.ParseTime(string(text), format)
+	t, err := plan.ParseTimeExact(string(text), format)
 	if err != nil {
 		d.Fail(serialization(strconv.Quote(string(text)) + " can not be converted to a Timestamp"))
 		return

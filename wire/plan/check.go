@@ -14,6 +14,7 @@ type check struct {
 	min, max bound
 	pattern  *Pattern
 	enum     []string
+	unique   bool
 }
 
 // bound is one end of a range of lengths or of numbers; text is how the model writes it.
@@ -44,6 +45,9 @@ func newCheck(tag reflect.StructTag, prefix string, kind Kind) (*check, error) {
 		found = true
 		c.enum = strings.Split(v, ",")
 	}
+	if _, ok := tag.Lookup(prefix + "uniq"); ok {
+		found, c.unique = true, true
+	}
 	if !found || kind == Stream || kind == Events || kind == Document {
 		return nil, nil
 	}
@@ -70,6 +74,9 @@ func (c *check) broken(s Slot) (rules []string) {
 		if c.pattern != nil && !c.pattern.Match(v) {
 			rules = append(rules, patternRule(c.pattern))
 		}
+	}
+	if c.unique && s.Type().Kind == List && repeats(s) {
+		rules = append(rules, "Member must have unique values")
 	}
 	if size > c.max.value {
 		rules = append(rules, atMost(what, c.max))

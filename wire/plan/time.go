@@ -46,6 +46,23 @@ func ParseTime(s string, f TimeFormat) (time.Time, error) {
 	return parseEpoch(s)
 }
 
+// ParseTimeExact reads a timestamp that must have the given format, as the JSON protocols want it: a decimal number of
+// seconds, an ISO 8601 date and time in UTC with a Z, or an HTTP date.
+func ParseTimeExact(s string, f TimeFormat) (time.Time, error) {
+	switch f {
+	case Epoch:
+		return parseEpoch(s)
+	case HTTPDate:
+		t, err := time.Parse(httpDates[0], s)
+		return t.UTC(), err
+	}
+	if !strings.HasSuffix(s, "Z") {
+		return time.Time{}, ErrTime
+	}
+	t, err := time.Parse(iso8601[0], s)
+	return t, err
+}
+
 // Years beyond these cannot be written in the other formats, and their nanoseconds overflow.
 const minEpoch, maxEpoch = -62135596800, 253402300799
 

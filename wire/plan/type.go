@@ -24,6 +24,7 @@
 //	range:"0:10"         bounds of a number
 //	pat:"regex"          pattern, in Java's syntax
 //	enum:"a,b"           values of an enumeration
+//	uniq:""              no element of a list twice
 //	ts:"iso8601"         timestamp format: iso8601, rfc822, unixTimestamp
 //	flat:""              flattened list or map (XML, query)
 //	attr:""              XML attribute

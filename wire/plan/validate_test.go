@@ -15,20 +15,22 @@ type tag struct {
 }
 
 type table struct {
-	Name     *string           `name:"TableName" len:"3:10" pat:"[a-z]+"`
-	Kind     *string           `name:"Kind" enum:"HASH,RANGE"`
-	Limit    *int32            `name:"Limit" range:"1:10"`
-	Ratio    *float64          `name:"Ratio" range:"0.5:"`
-	Secret   *string           `name:"Secret" len:":2" sensitive:""`
-	Data     []byte            `name:"Data" len:":3"`
-	Layers   []string          `name:"Layers" len:":2" e.len:"1:20" e.pat:"arn:.*"`
-	Modes    []string          `name:"Modes" e.enum:"A,B"`
-	Tags     []tag             `name:"Tags"`
-	Env      map[string]string `name:"Environment" k.pat:"[a-zA-Z]+" e.len:":3"`
-	ByName   map[string]tag    `name:"ByName"`
-	Child    *table            `name:"Child"`
-	Created  *time.Time        `name:"Created"`
-	Required *string           `name:"Required" req:""`
+	Name     *string            `name:"TableName" len:"3:10" pat:"[a-z]+"`
+	Kind     *string            `name:"Kind" enum:"HASH,RANGE"`
+	Limit    *int32             `name:"Limit" range:"1:10"`
+	Ratio    *float64           `name:"Ratio" range:"0.5:"`
+	Secret   *string            `name:"Secret" len:":2" sensitive:""`
+	Data     []byte             `name:"Data" len:":3"`
+	Layers   []string           `name:"Layers" len:":2" e.len:"1:20" e.pat:"arn:.*"`
+	Modes    []string           `name:"Modes" e.enum:"A,B"`
+	Tags     []tag              `name:"Tags"`
+	Env      map[string]string  `name:"Environment" k.pat:"[a-zA-Z]+" e.len:":3"`
+	ByName   map[string]tag     `name:"ByName"`
+	Child    *table             `name:"Child"`
+	Created  *time.Time         `name:"Created"`
+	Required *string            `name:"Required" req:""`
+	Once     []string           `name:"Once" uniq:""`
+	Pairs    []map[string]int32 `name:"Pairs" uniq:""`
 }
 
 func TestValidate(t *testing.T) {
@@ -48,6 +50,15 @@ func TestValidate(t *testing.T) {
 		{
 			"length counts characters", table{Name: new("ääääääääää"), Required: ok},
 			"1 validation error detected: Value 'ääääääääää' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-z]+",
+		},
+		{"unlike each other", table{Once: []string{"a", "b", ""}, Pairs: []map[string]int32{{"a": 1}, {"a": 2}, {"b": 1}, {}}, Required: ok}, ""},
+		{
+			"twice", table{Once: []string{"a", "b", "a"}, Required: ok},
+			"1 validation error detected: Value '[a, b, a]' at 'once' failed to satisfy constraint: Member must have unique values",
+		},
+		{
+			"a map twice", table{Pairs: []map[string]int32{{"a": 1, "b": 2}, {"b": 2, "a": 1}}, Required: ok},
+			"1 validation error detected: Value '[{a=1, b=2}, {a=1, b=2}]' at 'pairs' failed to satisfy constraint: Member must have unique values",
 		},
 		{
 			"too long", table{Name: new("aaaaaaaaaaa"), Required: ok},

@@ -26,7 +26,7 @@ func (Codec) Decode(_ *service.API, _ *service.OperationModel, r *wire.Request, 
 	if err != nil {
 		return err
 	}
-	if err := httpbind.Decode(r, s); err != nil {
+	if err := httpbind.Decode(r, s, httpbind.Options{ExactTimes: true}); err != nil {
 		return err
 	}
 	if done, err := httpbind.DecodePayload(r, s); done || err != nil {

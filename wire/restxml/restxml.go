@@ -30,7 +30,7 @@ func (Codec) Decode(api *service.API, op *service.OperationModel, r *wire.Reques
 	if err != nil {
 		return err
 	}
-	if err := httpbind.Decode(r, s); err != nil {
+	if err := httpbind.Decode(r, s, httpbind.Options{}); err != nil {
 		return err
 	}
 	if done, err := httpbind.DecodePayload(r, s); done || err != nil {
@@ -117,9 +117,9 @@ func (Codec) Encode(api *service.API, op *service.OperationModel, requestID stri
 	}
 	if len(w.B) > 0 {
 		resp.Body = append([]byte(declaration), w.B...)
-		if resp.Header.Get("Content-Type") == "" {
-			resp.Header.Set("Content-Type", contentType)
-		}
+	}
+	if (len(w.B) > 0 || !isS3(api)) && resp.Header.Get("Content-Type") == "" {
+		resp.Header.Set("Content-Type", contentType) // also of nothing, but for S3
 	}
 	return resp, nil
 }

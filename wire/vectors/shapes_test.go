@@ -11,6 +11,228 @@ import (
 	"lambent/service"
 )
 
+type Ec2DatetimeOffsetsOutput struct {
+	_        struct{}   `shape:"DatetimeOffsetsOutput"`
+	Datetime *time.Time `name:"datetime" ts:"date-time"`
+}
+
+type Ec2EmptyInputAndEmptyOutputInput struct {
+	_ struct{} `shape:"EmptyInputAndEmptyOutputInput"`
+}
+
+type Ec2EmptyInputAndEmptyOutputOutput struct {
+	_ struct{} `shape:"EmptyInputAndEmptyOutputOutput"`
+}
+
+type Ec2HostLabelInput struct {
+	_     struct{} `shape:"HostLabelInput"`
+	Label *string  `name:"label" req:""`
+}
+
+type Ec2FractionalSecondsOutput struct {
+	_        struct{}   `shape:"FractionalSecondsOutput"`
+	Datetime *time.Time `name:"datetime" ts:"date-time"`
+}
+
+type Ec2GreetingWithErrorsOutput struct {
+	_        struct{} `shape:"GreetingWithErrorsOutput"`
+	Greeting *string  `name:"greeting"`
+}
+
+type Ec2ComplexNestedErrorData struct {
+	_   struct{} `shape:"ComplexNestedErrorData"`
+	Foo *string
+}
+
+type Ec2ComplexError struct {
+	_        struct{} `shape:"ComplexError"`
+	TopLevel *string
+	Nested   *Ec2ComplexNestedErrorData
+}
+
+type Ec2InvalidGreeting struct {
+	_       struct{} `shape:"InvalidGreeting"`
+	Message *string
+}
+
+type Ec2IgnoresWrappingXmlNameOutput struct {
+	_   struct{} `shape:"IgnoresWrappingXmlNameOutput" wire:"IgnoreMe"`
+	Foo *string  `name:"foo"`
+}
+
+type Ec2StructArg struct {
+	_            struct{} `shape:"StructArg"`
+	StringArg    *string
+	OtherArg     *bool
+	RecursiveArg *Ec2StructArg
+}
+
+type Ec2NestedStructuresInput struct {
+	_      struct{} `shape:"NestedStructuresInput"`
+	Nested *Ec2StructArg
+}
+
+type Ec2NoInputAndOutputOutput struct {
+	_ struct{} `shape:"NoInputAndOutputOutput"`
+}
+
+type Ec2PutWithContentEncodingInput struct {
+	_        struct{} `shape:"PutWithContentEncodingInput"`
+	Encoding *string  `name:"encoding"`
+	Data     *string  `name:"data"`
+}
+
+type Ec2QueryIdempotencyTokenAutoFillInput struct {
+	_     struct{} `shape:"QueryIdempotencyTokenAutoFillInput"`
+	Token *string  `name:"token"`
+}
+
+type Ec2GreetingStruct struct {
+	_  struct{} `shape:"GreetingStruct"`
+	Hi *string  `name:"hi"`
+}
+
+type Ec2NestedStructWithList struct {
+	_       struct{} `shape:"NestedStructWithList"`
+	ListArg []string
+}
+
+type Ec2QueryListsInput struct {
+	_                        struct{} `shape:"QueryListsInput"`
+	ListArg                  []string
+	ComplexListArg           []Ec2GreetingStruct
+	ListArgWithXmlNameMember []string `e.wire:"item"`
+	ListArgWithXmlName       []string `wire:"Hi" e.wire:"item"`
+	NestedWithList           *Ec2NestedStructWithList
+}
+
+type Ec2QueryTimestampsInput struct {
+	_            struct{}   `shape:"QueryTimestampsInput"`
+	NormalFormat *time.Time `name:"normalFormat"`
+	EpochMember  *time.Time `name:"epochMember" ts:"epoch-seconds"`
+	EpochTarget  *time.Time `name:"epochTarget" ts:"epoch-seconds"`
+}
+
+type Ec2RecursiveXmlShapesOutputNested2 struct {
+	_               struct{}                            `shape:"RecursiveXmlShapesOutputNested2"`
+	Bar             *string                             `name:"bar"`
+	RecursiveMember *Ec2RecursiveXmlShapesOutputNested1 `name:"recursiveMember"`
+}
+
+type Ec2RecursiveXmlShapesOutputNested1 struct {
+	_      struct{}                            `shape:"RecursiveXmlShapesOutputNested1"`
+	Foo    *string                             `name:"foo"`
+	Nested *Ec2RecursiveXmlShapesOutputNested2 `name:"nested"`
+}
+
+type Ec2RecursiveXmlShapesOutput struct {
+	_      struct{}                            `shape:"RecursiveXmlShapesOutput"`
+	Nested *Ec2RecursiveXmlShapesOutputNested1 `name:"nested"`
+}
+
+type Ec2SimpleInputParamsInput struct {
+	_                       struct{} `shape:"SimpleInputParamsInput"`
+	Foo                     *string
+	Bar                     *string
+	Baz                     *bool
+	Bam                     *int32
+	FloatValue              *float32
+	Boo                     *float64
+	Qux                     []byte
+	FooEnum                 *string `enum:"Foo,Baz,Bar,1,0"`
+	HasQueryName            *string `query:"HasQueryName"`
+	HasQueryAndXmlName      *string `query:"HasQueryAndXmlName" wire:"hasQueryAndXmlName"`
+	UsesXmlName             *string `wire:"usesXmlName"`
+	DistinctQueryName       *string `query:"QueryName"`
+	DistinctQueryAndXmlName *string `query:"queryAndXmlName" wire:"xmlAndQueryName"`
+	DistinctXmlName         *string `wire:"xmlNameOnly"`
+}
+
+type Ec2SimpleScalarXmlPropertiesOutput struct {
+	_                 struct{} `shape:"SimpleScalarXmlPropertiesOutput"`
+	StringValue       *string  `name:"stringValue" query:"IgnoreMe"`
+	EmptyStringValue  *string  `name:"emptyStringValue"`
+	TrueBooleanValue  *bool    `name:"trueBooleanValue"`
+	FalseBooleanValue *bool    `name:"falseBooleanValue"`
+	ByteValue         *int8    `name:"byteValue"`
+	ShortValue        *int16   `name:"shortValue"`
+	IntegerValue      *int32   `name:"integerValue"`
+	LongValue         *int64   `name:"longValue"`
+	FloatValue        *float32 `name:"floatValue"`
+	DoubleValue       *float64 `name:"doubleValue" wire:"DoubleDribble"`
+}
+
+type Ec2XmlBlobsOutput struct {
+	_    struct{} `shape:"XmlBlobsOutput"`
+	Data []byte   `name:"data"`
+}
+
+type Ec2StructureListMember struct {
+	_ struct{} `shape:"StructureListMember"`
+	A *string  `name:"a" wire:"value"`
+	B *string  `name:"b" wire:"other"`
+}
+
+type Ec2XmlListsOutput struct {
+	_                                struct{}                 `shape:"XmlListsOutput"`
+	StringList                       []string                 `name:"stringList"`
+	StringSet                        []string                 `name:"stringSet" uniq:""`
+	IntegerList                      []int32                  `name:"integerList"`
+	BooleanList                      []bool                   `name:"booleanList"`
+	TimestampList                    []time.Time              `name:"timestampList"`
+	EnumList                         []string                 `name:"enumList" e.enum:"Foo,Baz,Bar,1,0"`
+	IntEnumList                      []int32                  `name:"intEnumList"`
+	NestedStringList                 [][]string               `name:"nestedStringList"`
+	RenamedListMembers               []string                 `name:"renamedListMembers" wire:"renamed" e.wire:"item"`
+	FlattenedList                    []string                 `name:"flattenedList" flat:""`
+	FlattenedList2                   []string                 `name:"flattenedList2" wire:"customName" flat:""`
+	FlattenedListWithMemberNamespace []string                 `name:"flattenedListWithMemberNamespace" flat:"" e.ns:"https://xml-member.example.com"`
+	FlattenedListWithNamespace       []string                 `name:"flattenedListWithNamespace" flat:""`
+	StructureList                    []Ec2StructureListMember `name:"structureList" wire:"myStructureList" e.wire:"item"`
+}
+
+type Ec2XmlEnumsOutput struct {
+	_           struct{}          `shape:"XmlEnumsOutput"`
+	FooEnum1    *string           `name:"fooEnum1" enum:"Foo,Baz,Bar,1,0"`
+	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
+	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
+	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
+}
+
+type Ec2XmlIntEnumsOutput struct {
+	_           struct{}         `shape:"XmlIntEnumsOutput"`
+	IntEnum1    *int32           `name:"intEnum1"`
+	IntEnum2    *int32           `name:"intEnum2"`
+	IntEnum3    *int32           `name:"intEnum3"`
+	IntEnumList []int32          `name:"intEnumList"`
+	IntEnumSet  []int32          `name:"intEnumSet" uniq:""`
+	IntEnumMap  map[string]int32 `name:"intEnumMap"`
+}
+
+type Ec2XmlNamespaceNested struct {
+	_      struct{} `shape:"XmlNamespaceNested" ns:"http://foo.com"`
+	Foo    *string  `name:"foo" ns:"baz=http://baz.com"`
+	Values []string `name:"values" ns:"http://qux.com" e.ns:"http://bux.com"`
+}
+
+type Ec2XmlNamespacesOutput struct {
+	_      struct{}               `shape:"XmlNamespacesOutput" ns:"http://foo.com"`
+	Nested *Ec2XmlNamespaceNested `name:"nested"`
+}
+
+type Ec2XmlTimestampsOutput struct {
+	_                    struct{}   `shape:"XmlTimestampsOutput"`
+	Normal               *time.Time `name:"normal"`
+	DateTime             *time.Time `name:"dateTime" ts:"date-time"`
+	DateTimeOnTarget     *time.Time `name:"dateTimeOnTarget" ts:"date-time"`
+	EpochSeconds         *time.Time `name:"epochSeconds" ts:"epoch-seconds"`
+	EpochSecondsOnTarget *time.Time `name:"epochSecondsOnTarget" ts:"epoch-seconds"`
+	HttpDate             *time.Time `name:"httpDate" ts:"http-date"`
+	HttpDateOnTarget     *time.Time `name:"httpDateOnTarget" ts:"http-date"`
+}
+
 type JsonContentTypeParametersInput struct {
 	_     struct{} `shape:"ContentTypeParametersInput"`
 	Value *int32   `name:"value"`
@@ -66,7 +288,7 @@ type JsonJsonEnumsInputOutput struct {
 	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
 	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
 	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
-	FooEnumSet  []string          `name:"fooEnumSet" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
 	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
 }
 
@@ -76,7 +298,7 @@ type JsonJsonIntEnumsInputOutput struct {
 	IntEnum2    *int32           `name:"intEnum2"`
 	IntEnum3    *int32           `name:"intEnum3"`
 	IntEnumList []int32          `name:"intEnumList"`
-	IntEnumSet  []int32          `name:"intEnumSet"`
+	IntEnumSet  []int32          `name:"intEnumSet" uniq:""`
 	IntEnumMap  map[string]int32 `name:"intEnumMap"`
 }
 
@@ -657,7 +879,7 @@ type QueryStructureListMember struct {
 type QueryXmlListsOutput struct {
 	_                                struct{}                   `shape:"XmlListsOutput"`
 	StringList                       []string                   `name:"stringList"`
-	StringSet                        []string                   `name:"stringSet"`
+	StringSet                        []string                   `name:"stringSet" uniq:""`
 	IntegerList                      []int32                    `name:"integerList"`
 	BooleanList                      []bool                     `name:"booleanList"`
 	TimestampList                    []time.Time                `name:"timestampList"`
@@ -683,7 +905,7 @@ type QueryXmlEnumsOutput struct {
 	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
 	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
 	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
-	FooEnumSet  []string          `name:"fooEnumSet" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
 	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
 }
 
@@ -693,7 +915,7 @@ type QueryXmlIntEnumsOutput struct {
 	IntEnum2    *int32           `name:"intEnum2"`
 	IntEnum3    *int32           `name:"intEnum3"`
 	IntEnumList []int32          `name:"intEnumList"`
-	IntEnumSet  []int32          `name:"intEnumSet"`
+	IntEnumSet  []int32          `name:"intEnumSet" uniq:""`
 	IntEnumMap  map[string]int32 `name:"intEnumMap"`
 }
 
@@ -728,12 +950,12 @@ type RestjsonAllQueryStringTypesInput struct {
 	_                          struct{}            `shape:"AllQueryStringTypesInput"`
 	QueryString                *string             `name:"queryString" in:"query" wire:"String"`
 	QueryStringList            []string            `name:"queryStringList" in:"query" wire:"StringList"`
-	QueryStringSet             []string            `name:"queryStringSet" in:"query" wire:"StringSet"`
+	QueryStringSet             []string            `name:"queryStringSet" in:"query" wire:"StringSet" uniq:""`
 	QueryByte                  *int8               `name:"queryByte" in:"query" wire:"Byte"`
 	QueryShort                 *int16              `name:"queryShort" in:"query" wire:"Short"`
 	QueryInteger               *int32              `name:"queryInteger" in:"query" wire:"Integer"`
 	QueryIntegerList           []int32             `name:"queryIntegerList" in:"query" wire:"IntegerList"`
-	QueryIntegerSet            []int32             `name:"queryIntegerSet" in:"query" wire:"IntegerSet"`
+	QueryIntegerSet            []int32             `name:"queryIntegerSet" in:"query" wire:"IntegerSet" uniq:""`
 	QueryLong                  *int64              `name:"queryLong" in:"query" wire:"Long"`
 	QueryFloat                 *float32            `name:"queryFloat" in:"query" wire:"Float"`
 	QueryDouble                *float64            `name:"queryDouble" in:"query" wire:"Double"`
@@ -788,6 +1010,124 @@ type RestjsonDocumentTypeAsMapValueInputOutput struct {
 type RestjsonDocumentTypeAsPayloadInputOutput struct {
 	_             struct{}         `shape:"DocumentTypeAsPayloadInputOutput"`
 	DocumentValue service.Document `name:"documentValue" in:"payload"`
+}
+
+type RestjsonHeadersEvent struct {
+	_               struct{}   `shape:"HeadersEvent"`
+	BooleanHeader   *bool      `name:"booleanHeader" in:"eventheader"`
+	ByteHeader      *int8      `name:"byteHeader" in:"eventheader"`
+	ShortHeader     *int16     `name:"shortHeader" in:"eventheader"`
+	IntHeader       *int32     `name:"intHeader" in:"eventheader"`
+	LongHeader      *int64     `name:"longHeader" in:"eventheader"`
+	BlobHeader      []byte     `name:"blobHeader" in:"eventheader"`
+	StringHeader    *string    `name:"stringHeader" in:"eventheader"`
+	TimestampHeader *time.Time `name:"timestampHeader" in:"eventheader" ts:"date-time"`
+}
+
+type RestjsonBlobPayloadEvent struct {
+	_       struct{} `shape:"BlobPayloadEvent"`
+	Payload []byte   `name:"payload" in:"eventpayload"`
+}
+
+type RestjsonStringPayloadEvent struct {
+	_       struct{} `shape:"StringPayloadEvent"`
+	Payload *string  `name:"payload" in:"eventpayload"`
+}
+
+type RestjsonPayloadStructure struct {
+	_               struct{} `shape:"PayloadStructure"`
+	StructureMember *string  `name:"structureMember"`
+}
+
+type RestjsonStructurePayloadEvent struct {
+	_       struct{}                  `shape:"StructurePayloadEvent"`
+	Payload *RestjsonPayloadStructure `name:"payload" in:"eventpayload"`
+}
+
+type RestjsonPayloadUnion struct {
+	_           struct{} `shape:"PayloadUnion" union:""`
+	UnionMember *string  `name:"unionMember"`
+}
+
+type RestjsonUnionPayloadEvent struct {
+	_       struct{}              `shape:"UnionPayloadEvent"`
+	Payload *RestjsonPayloadUnion `name:"payload" in:"eventpayload"`
+}
+
+type RestjsonHeadersAndExplicitPayloadEvent struct {
+	_       struct{}                  `shape:"HeadersAndExplicitPayloadEvent"`
+	Header  *string                   `name:"header" in:"eventheader"`
+	Payload *RestjsonPayloadStructure `name:"payload" in:"eventpayload"`
+}
+
+type RestjsonHeadersAndImplicitPayloadEvent struct {
+	_       struct{} `shape:"HeadersAndImplicitPayloadEvent"`
+	Header  *string  `name:"header" in:"eventheader"`
+	Payload *string  `name:"payload"`
+}
+
+type RestjsonErrorEvent struct {
+	_       struct{} `shape:"ErrorEvent"`
+	Message *string  `name:"message"`
+}
+
+type RestjsonEventStream struct {
+	_                         struct{}                                `shape:"EventStream" union:""`
+	Headers                   *RestjsonHeadersEvent                   `name:"headers"`
+	BlobPayload               *RestjsonBlobPayloadEvent               `name:"blobPayload"`
+	StringPayload             *RestjsonStringPayloadEvent             `name:"stringPayload"`
+	StructurePayload          *RestjsonStructurePayloadEvent          `name:"structurePayload"`
+	UnionPayload              *RestjsonUnionPayloadEvent              `name:"unionPayload"`
+	HeadersAndExplicitPayload *RestjsonHeadersAndExplicitPayloadEvent `name:"headersAndExplicitPayload"`
+	HeadersAndImplicitPayload *RestjsonHeadersAndImplicitPayloadEvent `name:"headersAndImplicitPayload"`
+	Error                     *RestjsonErrorEvent                     `name:"error" exception:""`
+}
+
+type RestjsonDuplexStreamInput struct {
+	_      struct{}                            `shape:"DuplexStreamInput"`
+	Stream service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonDuplexStreamOutput struct {
+	_      struct{}                            `shape:"DuplexStreamOutput"`
+	Stream service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonDuplexStreamWithDistinctStreamsInput struct {
+	_      struct{}                            `shape:"DuplexStreamWithDistinctStreamsInput"`
+	Stream service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonSingletonEvent struct {
+	_     struct{} `shape:"SingletonEvent"`
+	Value *string  `name:"value"`
+}
+
+type RestjsonSingletonEventStream struct {
+	_         struct{}                `shape:"SingletonEventStream" union:""`
+	Singleton *RestjsonSingletonEvent `name:"singleton"`
+}
+
+type RestjsonDuplexStreamWithDistinctStreamsOutput struct {
+	_      struct{}                      `shape:"DuplexStreamWithDistinctStreamsOutput"`
+	Stream *RestjsonSingletonEventStream `name:"stream" in:"payload"`
+}
+
+type RestjsonDuplexStreamWithInitialMessagesInput struct {
+	_                    struct{}                            `shape:"DuplexStreamWithInitialMessagesInput"`
+	InitialRequestMember *string                             `name:"initialRequestMember" in:"header" wire:"initial-request-member" req:""`
+	Stream               service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonDuplexStreamWithInitialMessagesOutput struct {
+	_                     struct{}                            `shape:"DuplexStreamWithInitialMessagesOutput"`
+	InitialResponseMember *string                             `name:"initialResponseMember" in:"header" wire:"initial-response-member" req:""`
+	Stream                service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonServiceUnavailableError struct {
+	_       struct{} `shape:"ServiceUnavailableError"`
+	Message *string  `name:"message"`
 }
 
 type RestjsonEmptyInputAndEmptyOutputInput struct {
@@ -982,7 +1322,7 @@ type RestjsonInputAndOutputWithHeadersIO struct {
 	HeaderTrueBool        *bool       `name:"headerTrueBool" in:"header" wire:"X-Boolean1"`
 	HeaderFalseBool       *bool       `name:"headerFalseBool" in:"header" wire:"X-Boolean2"`
 	HeaderStringList      []string    `name:"headerStringList" in:"header" wire:"X-StringList"`
-	HeaderStringSet       []string    `name:"headerStringSet" in:"header" wire:"X-StringSet"`
+	HeaderStringSet       []string    `name:"headerStringSet" in:"header" wire:"X-StringSet" uniq:""`
 	HeaderIntegerList     []int32     `name:"headerIntegerList" in:"header" wire:"X-IntegerList"`
 	HeaderBooleanList     []bool      `name:"headerBooleanList" in:"header" wire:"X-BooleanList"`
 	HeaderTimestampList   []time.Time `name:"headerTimestampList" in:"header" wire:"X-TimestampList"`
@@ -990,6 +1330,17 @@ type RestjsonInputAndOutputWithHeadersIO struct {
 	HeaderEnumList        []string    `name:"headerEnumList" in:"header" wire:"X-EnumList" e.enum:"Foo,Baz,Bar,1,0"`
 	HeaderIntegerEnum     *int32      `name:"headerIntegerEnum" in:"header" wire:"X-IntegerEnum"`
 	HeaderIntegerEnumList []int32     `name:"headerIntegerEnumList" in:"header" wire:"X-IntegerEnumList"`
+}
+
+type RestjsonInputStreamInput struct {
+	_      struct{}                            `shape:"InputStreamInput"`
+	Stream service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonInputStreamWithInitialRequestInput struct {
+	_                    struct{}                            `shape:"InputStreamWithInitialRequestInput"`
+	InitialRequestMember *string                             `name:"initialRequestMember" in:"header" wire:"initial-request-member" req:""`
+	Stream               service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
 }
 
 type RestjsonJsonBlobsInputOutput struct {
@@ -1003,7 +1354,7 @@ type RestjsonJsonEnumsInputOutput struct {
 	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
 	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
 	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
-	FooEnumSet  []string          `name:"fooEnumSet" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
 	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
 }
 
@@ -1013,7 +1364,7 @@ type RestjsonJsonIntEnumsInputOutput struct {
 	IntegerEnum2    *int32           `name:"integerEnum2"`
 	IntegerEnum3    *int32           `name:"integerEnum3"`
 	IntegerEnumList []int32          `name:"integerEnumList"`
-	IntegerEnumSet  []int32          `name:"integerEnumSet"`
+	IntegerEnumSet  []int32          `name:"integerEnumSet" uniq:""`
 	IntegerEnumMap  map[string]int32 `name:"integerEnumMap"`
 }
 
@@ -1026,7 +1377,7 @@ type RestjsonStructureListMember struct {
 type RestjsonJsonListsInputOutput struct {
 	_                struct{}                      `shape:"JsonListsInputOutput"`
 	StringList       []string                      `name:"stringList"`
-	StringSet        []string                      `name:"stringSet"`
+	StringSet        []string                      `name:"stringSet" uniq:""`
 	IntegerList      []int32                       `name:"integerList"`
 	BooleanList      []bool                        `name:"booleanList"`
 	TimestampList    []time.Time                   `name:"timestampList"`
@@ -1047,7 +1398,7 @@ type RestjsonJsonMapsInputOutput struct {
 	DenseNumberMap  map[string]int32                  `name:"denseNumberMap"`
 	DenseBooleanMap map[string]bool                   `name:"denseBooleanMap"`
 	DenseStringMap  map[string]string                 `name:"denseStringMap"`
-	DenseSetMap     map[string][]string               `name:"denseSetMap"`
+	DenseSetMap     map[string][]string               `name:"denseSetMap" e.uniq:""`
 }
 
 type RestjsonJsonTimestampsInputOutput struct {
@@ -1415,6 +1766,17 @@ type RestjsonOperationWithNestedStructureOutput struct {
 	DialogMap  map[string]RestjsonDialog `name:"dialogMap"`
 }
 
+type RestjsonOutputStreamOutput struct {
+	_      struct{}                            `shape:"OutputStreamOutput"`
+	Stream service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
+type RestjsonOutputStreamWithInitialResponseOutput struct {
+	_                     struct{}                            `shape:"OutputStreamWithInitialResponseOutput"`
+	InitialResponseMember *string                             `name:"initialResponseMember" in:"header" wire:"initial-response-member" req:""`
+	Stream                service.Events[RestjsonEventStream] `name:"stream" in:"payload"`
+}
+
 type RestjsonPlayerAction struct {
 	_    struct{}  `shape:"PlayerAction" union:""`
 	Quit *struct{} `name:"quit"`
@@ -1522,7 +1884,7 @@ type RestjsonSparseJsonMapsInputOutput struct {
 	SparseNumberMap  map[string]*int32                  `name:"sparseNumberMap"`
 	SparseBooleanMap map[string]*bool                   `name:"sparseBooleanMap"`
 	SparseStringMap  map[string]*string                 `name:"sparseStringMap"`
-	SparseSetMap     map[string]*[]string               `name:"sparseSetMap"`
+	SparseSetMap     map[string]*[]string               `name:"sparseSetMap" e.uniq:""`
 }
 
 type RestjsonStreamingTraitsInputOutput struct {
@@ -1731,22 +2093,22 @@ type ValidationFooUnion struct {
 
 type ValidationMalformedUniqueItemsInput struct {
 	_                      struct{}                        `shape:"MalformedUniqueItemsInput"`
-	BlobList               [][]byte                        `name:"blobList"`
-	BooleanList            []bool                          `name:"booleanList"`
-	StringList             []string                        `name:"stringList"`
-	ByteList               []int8                          `name:"byteList"`
-	ShortList              []int16                         `name:"shortList"`
-	IntegerList            []int32                         `name:"integerList"`
-	LongList               []int64                         `name:"longList"`
-	TimestampList          []time.Time                     `name:"timestampList"`
-	DateTimeList           []time.Time                     `name:"dateTimeList" e.ts:"date-time"`
-	HttpDateList           []time.Time                     `name:"httpDateList" e.ts:"http-date"`
-	EnumList               []string                        `name:"enumList" e.enum:"Foo,Baz,Bar,1,0"`
-	IntEnumList            []int32                         `name:"intEnumList"`
-	ListList               [][]string                      `name:"listList"`
-	StructureList          []ValidationGreetingStruct      `name:"structureList"`
-	StructureListWithNoKey []ValidationMissingKeyStructure `name:"structureListWithNoKey"`
-	UnionList              []ValidationFooUnion            `name:"unionList"`
+	BlobList               [][]byte                        `name:"blobList" uniq:""`
+	BooleanList            []bool                          `name:"booleanList" uniq:""`
+	StringList             []string                        `name:"stringList" uniq:""`
+	ByteList               []int8                          `name:"byteList" uniq:""`
+	ShortList              []int16                         `name:"shortList" uniq:""`
+	IntegerList            []int32                         `name:"integerList" uniq:""`
+	LongList               []int64                         `name:"longList" uniq:""`
+	TimestampList          []time.Time                     `name:"timestampList" uniq:""`
+	DateTimeList           []time.Time                     `name:"dateTimeList" uniq:"" e.ts:"date-time"`
+	HttpDateList           []time.Time                     `name:"httpDateList" uniq:"" e.ts:"http-date"`
+	EnumList               []string                        `name:"enumList" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
+	IntEnumList            []int32                         `name:"intEnumList" uniq:""`
+	ListList               [][]string                      `name:"listList" uniq:""`
+	StructureList          []ValidationGreetingStruct      `name:"structureList" uniq:""`
+	StructureListWithNoKey []ValidationMissingKeyStructure `name:"structureListWithNoKey" uniq:""`
+	UnionList              []ValidationFooUnion            `name:"unionList" uniq:""`
 }
 
 type ValidationRecursiveUnionTwo struct {
@@ -1775,12 +2137,12 @@ type RestxmlAllQueryStringTypesInput struct {
 	_                       struct{}          `shape:"AllQueryStringTypesInput"`
 	QueryString             *string           `name:"queryString" in:"query" wire:"String"`
 	QueryStringList         []string          `name:"queryStringList" in:"query" wire:"StringList"`
-	QueryStringSet          []string          `name:"queryStringSet" in:"query" wire:"StringSet"`
+	QueryStringSet          []string          `name:"queryStringSet" in:"query" wire:"StringSet" uniq:""`
 	QueryByte               *int8             `name:"queryByte" in:"query" wire:"Byte"`
 	QueryShort              *int16            `name:"queryShort" in:"query" wire:"Short"`
 	QueryInteger            *int32            `name:"queryInteger" in:"query" wire:"Integer"`
 	QueryIntegerList        []int32           `name:"queryIntegerList" in:"query" wire:"IntegerList"`
-	QueryIntegerSet         []int32           `name:"queryIntegerSet" in:"query" wire:"IntegerSet"`
+	QueryIntegerSet         []int32           `name:"queryIntegerSet" in:"query" wire:"IntegerSet" uniq:""`
 	QueryLong               *int64            `name:"queryLong" in:"query" wire:"Long"`
 	QueryFloat              *float32          `name:"queryFloat" in:"query" wire:"Float"`
 	QueryDouble             *float64          `name:"queryDouble" in:"query" wire:"Double"`
@@ -2049,7 +2411,7 @@ type RestxmlInputAndOutputWithHeadersIO struct {
 	HeaderTrueBool      *bool       `name:"headerTrueBool" in:"header" wire:"X-Boolean1"`
 	HeaderFalseBool     *bool       `name:"headerFalseBool" in:"header" wire:"X-Boolean2"`
 	HeaderStringList    []string    `name:"headerStringList" in:"header" wire:"X-StringList"`
-	HeaderStringSet     []string    `name:"headerStringSet" in:"header" wire:"X-StringSet"`
+	HeaderStringSet     []string    `name:"headerStringSet" in:"header" wire:"X-StringSet" uniq:""`
 	HeaderIntegerList   []int32     `name:"headerIntegerList" in:"header" wire:"X-IntegerList"`
 	HeaderBooleanList   []bool      `name:"headerBooleanList" in:"header" wire:"X-BooleanList"`
 	HeaderTimestampList []time.Time `name:"headerTimestampList" in:"header" wire:"X-TimestampList"`
@@ -2267,7 +2629,7 @@ type RestxmlStructureListMember struct {
 type RestxmlXmlEmptyListsRequest struct {
 	_                                struct{}                     `shape:"XmlEmptyListsRequest"`
 	StringList                       []string                     `name:"stringList"`
-	StringSet                        []string                     `name:"stringSet"`
+	StringSet                        []string                     `name:"stringSet" uniq:""`
 	IntegerList                      []int32                      `name:"integerList"`
 	BooleanList                      []bool                       `name:"booleanList"`
 	TimestampList                    []time.Time                  `name:"timestampList"`
@@ -2286,7 +2648,7 @@ type RestxmlXmlEmptyListsRequest struct {
 type RestxmlXmlEmptyListsResponse struct {
 	_                                struct{}                     `shape:"XmlEmptyListsResponse"`
 	StringList                       []string                     `name:"stringList"`
-	StringSet                        []string                     `name:"stringSet"`
+	StringSet                        []string                     `name:"stringSet" uniq:""`
 	IntegerList                      []int32                      `name:"integerList"`
 	BooleanList                      []bool                       `name:"booleanList"`
 	TimestampList                    []time.Time                  `name:"timestampList"`
@@ -2333,7 +2695,7 @@ type RestxmlXmlEnumsRequest struct {
 	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
 	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
 	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
-	FooEnumSet  []string          `name:"fooEnumSet" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
 	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
 }
 
@@ -2343,7 +2705,7 @@ type RestxmlXmlEnumsResponse struct {
 	FooEnum2    *string           `name:"fooEnum2" enum:"Foo,Baz,Bar,1,0"`
 	FooEnum3    *string           `name:"fooEnum3" enum:"Foo,Baz,Bar,1,0"`
 	FooEnumList []string          `name:"fooEnumList" e.enum:"Foo,Baz,Bar,1,0"`
-	FooEnumSet  []string          `name:"fooEnumSet" e.enum:"Foo,Baz,Bar,1,0"`
+	FooEnumSet  []string          `name:"fooEnumSet" uniq:"" e.enum:"Foo,Baz,Bar,1,0"`
 	FooEnumMap  map[string]string `name:"fooEnumMap" e.enum:"Foo,Baz,Bar,1,0"`
 }
 
@@ -2353,7 +2715,7 @@ type RestxmlXmlIntEnumsRequest struct {
 	IntEnum2    *int32           `name:"intEnum2"`
 	IntEnum3    *int32           `name:"intEnum3"`
 	IntEnumList []int32          `name:"intEnumList"`
-	IntEnumSet  []int32          `name:"intEnumSet"`
+	IntEnumSet  []int32          `name:"intEnumSet" uniq:""`
 	IntEnumMap  map[string]int32 `name:"intEnumMap"`
 }
 
@@ -2363,14 +2725,14 @@ type RestxmlXmlIntEnumsResponse struct {
 	IntEnum2    *int32           `name:"intEnum2"`
 	IntEnum3    *int32           `name:"intEnum3"`
 	IntEnumList []int32          `name:"intEnumList"`
-	IntEnumSet  []int32          `name:"intEnumSet"`
+	IntEnumSet  []int32          `name:"intEnumSet" uniq:""`
 	IntEnumMap  map[string]int32 `name:"intEnumMap"`
 }
 
 type RestxmlXmlListsRequest struct {
 	_                                struct{}                     `shape:"XmlListsRequest"`
 	StringList                       []string                     `name:"stringList"`
-	StringSet                        []string                     `name:"stringSet"`
+	StringSet                        []string                     `name:"stringSet" uniq:""`
 	IntegerList                      []int32                      `name:"integerList"`
 	BooleanList                      []bool                       `name:"booleanList"`
 	TimestampList                    []time.Time                  `name:"timestampList"`
@@ -2389,7 +2751,7 @@ type RestxmlXmlListsRequest struct {
 type RestxmlXmlListsResponse struct {
 	_                                struct{}                     `shape:"XmlListsResponse"`
 	StringList                       []string                     `name:"stringList"`
-	StringSet                        []string                     `name:"stringSet"`
+	StringSet                        []string                     `name:"stringSet" uniq:""`
 	IntegerList                      []int32                      `name:"integerList"`
 	BooleanList                      []bool                       `name:"booleanList"`
 	TimestampList                    []time.Time                  `name:"timestampList"`
@@ -2542,6 +2904,16 @@ type XmlnsSimpleScalarPropertiesResponse struct {
 	FloatValue        *float32                  `name:"floatValue"`
 	Nested            *XmlnsNestedWithNamespace `ns:"xsi=https://example.com"`
 	DoubleValue       *float64                  `name:"doubleValue" wire:"DoubleDribble"`
+}
+
+type Rpcv2cborCustomCodeError struct {
+	_       struct{} `shape:"CustomCodeError"`
+	Message *string  `name:"message"`
+}
+
+type Rpcv2cborNoCustomCodeError struct {
+	_       struct{} `shape:"NoCustomCodeError"`
+	Message *string  `name:"message"`
 }
 
 type ApigatewayGetRestApisRequest struct {
@@ -2798,7 +3170,238 @@ type S3NoSuchBucket struct {
 	_ struct{} `shape:"NoSuchBucket"`
 }
 
+type Rpcv2CborEmptyStructure struct {
+	_ struct{} `shape:"EmptyStructure"`
+}
+
+type Rpcv2CborFloat16Output struct {
+	_     struct{} `shape:"Float16Output"`
+	Value *float64 `name:"value"`
+}
+
+type Rpcv2CborFractionalSecondsOutput struct {
+	_        struct{}   `shape:"FractionalSecondsOutput"`
+	Datetime *time.Time `name:"datetime" ts:"date-time"`
+}
+
+type Rpcv2CborGreetingWithErrorsOutput struct {
+	_        struct{} `shape:"GreetingWithErrorsOutput"`
+	Greeting *string  `name:"greeting"`
+}
+
+type Rpcv2CborComplexNestedErrorData struct {
+	_   struct{} `shape:"ComplexNestedErrorData"`
+	Foo *string
+}
+
+type Rpcv2CborComplexError struct {
+	_        struct{} `shape:"ComplexError"`
+	TopLevel *string
+	Nested   *Rpcv2CborComplexNestedErrorData
+}
+
+type Rpcv2CborInvalidGreeting struct {
+	_       struct{} `shape:"InvalidGreeting"`
+	Message *string
+}
+
+type Rpcv2CborDefaults struct {
+	_                struct{}          `shape:"Defaults"`
+	DefaultString    *string           `name:"defaultString"`
+	DefaultBoolean   *bool             `name:"defaultBoolean"`
+	DefaultList      []string          `name:"defaultList"`
+	DefaultTimestamp *time.Time        `name:"defaultTimestamp"`
+	DefaultBlob      []byte            `name:"defaultBlob"`
+	DefaultByte      *int8             `name:"defaultByte"`
+	DefaultShort     *int16            `name:"defaultShort"`
+	DefaultInteger   *int32            `name:"defaultInteger"`
+	DefaultLong      *int64            `name:"defaultLong"`
+	DefaultFloat     *float32          `name:"defaultFloat"`
+	DefaultDouble    *float64          `name:"defaultDouble"`
+	DefaultMap       map[string]string `name:"defaultMap"`
+	DefaultEnum      *string           `name:"defaultEnum" enum:"FOO,BAR,BAZ"`
+	DefaultIntEnum   *int32            `name:"defaultIntEnum"`
+	EmptyString      *string           `name:"emptyString"`
+	FalseBoolean     *bool             `name:"falseBoolean"`
+	EmptyBlob        []byte            `name:"emptyBlob"`
+	ZeroByte         *int8             `name:"zeroByte"`
+	ZeroShort        *int16            `name:"zeroShort"`
+	ZeroInteger      *int32            `name:"zeroInteger"`
+	ZeroLong         *int64            `name:"zeroLong"`
+	ZeroFloat        *float32          `name:"zeroFloat"`
+	ZeroDouble       *float64          `name:"zeroDouble"`
+}
+
+type Rpcv2CborClientOptionalDefaults struct {
+	_      struct{} `shape:"ClientOptionalDefaults"`
+	Member *int32   `name:"member"`
+}
+
+type Rpcv2CborOperationWithDefaultsInput struct {
+	_                      struct{}                         `shape:"OperationWithDefaultsInput"`
+	Defaults               *Rpcv2CborDefaults               `name:"defaults"`
+	ClientOptionalDefaults *Rpcv2CborClientOptionalDefaults `name:"clientOptionalDefaults"`
+	TopLevelDefault        *string                          `name:"topLevelDefault"`
+	OtherTopLevelDefault   *int32                           `name:"otherTopLevelDefault"`
+}
+
+type Rpcv2CborOperationWithDefaultsOutput struct {
+	_                struct{}          `shape:"OperationWithDefaultsOutput"`
+	DefaultString    *string           `name:"defaultString"`
+	DefaultBoolean   *bool             `name:"defaultBoolean"`
+	DefaultList      []string          `name:"defaultList"`
+	DefaultTimestamp *time.Time        `name:"defaultTimestamp"`
+	DefaultBlob      []byte            `name:"defaultBlob"`
+	DefaultByte      *int8             `name:"defaultByte"`
+	DefaultShort     *int16            `name:"defaultShort"`
+	DefaultInteger   *int32            `name:"defaultInteger"`
+	DefaultLong      *int64            `name:"defaultLong"`
+	DefaultFloat     *float32          `name:"defaultFloat"`
+	DefaultDouble    *float64          `name:"defaultDouble"`
+	DefaultMap       map[string]string `name:"defaultMap"`
+	DefaultEnum      *string           `name:"defaultEnum" enum:"FOO,BAR,BAZ"`
+	DefaultIntEnum   *int32            `name:"defaultIntEnum"`
+	EmptyString      *string           `name:"emptyString"`
+	FalseBoolean     *bool             `name:"falseBoolean"`
+	EmptyBlob        []byte            `name:"emptyBlob"`
+	ZeroByte         *int8             `name:"zeroByte"`
+	ZeroShort        *int16            `name:"zeroShort"`
+	ZeroInteger      *int32            `name:"zeroInteger"`
+	ZeroLong         *int64            `name:"zeroLong"`
+	ZeroFloat        *float32          `name:"zeroFloat"`
+	ZeroDouble       *float64          `name:"zeroDouble"`
+}
+
+type Rpcv2CborValidationExceptionField struct {
+	_       struct{} `shape:"ValidationExceptionField"`
+	Path    *string  `name:"path" req:""`
+	Message *string  `name:"message" req:""`
+}
+
+type Rpcv2CborValidationException struct {
+	_         struct{}                            `shape:"ValidationException"`
+	Message   *string                             `name:"message" req:""`
+	FieldList []Rpcv2CborValidationExceptionField `name:"fieldList"`
+}
+
+type Rpcv2CborSimpleStructure struct {
+	_     struct{} `shape:"SimpleStructure"`
+	Value *string  `name:"value"`
+}
+
+type Rpcv2CborRecursiveShapesInputOutputNested2 struct {
+	_               struct{}                                    `shape:"RecursiveShapesInputOutputNested2"`
+	Bar             *string                                     `name:"bar"`
+	RecursiveMember *Rpcv2CborRecursiveShapesInputOutputNested1 `name:"recursiveMember"`
+}
+
+type Rpcv2CborRecursiveShapesInputOutputNested1 struct {
+	_      struct{}                                    `shape:"RecursiveShapesInputOutputNested1"`
+	Foo    *string                                     `name:"foo"`
+	Nested *Rpcv2CborRecursiveShapesInputOutputNested2 `name:"nested"`
+}
+
+type Rpcv2CborRecursiveShapesInputOutput struct {
+	_      struct{}                                    `shape:"RecursiveShapesInputOutput"`
+	Nested *Rpcv2CborRecursiveShapesInputOutputNested1 `name:"nested"`
+}
+
+type Rpcv2CborGreetingStruct struct {
+	_  struct{} `shape:"GreetingStruct"`
+	Hi *string  `name:"hi"`
+}
+
+type Rpcv2CborRpcV2CborDenseMapsInputOutput struct {
+	_               struct{}                           `shape:"RpcV2CborDenseMapsInputOutput"`
+	DenseStructMap  map[string]Rpcv2CborGreetingStruct `name:"denseStructMap"`
+	DenseNumberMap  map[string]int32                   `name:"denseNumberMap"`
+	DenseBooleanMap map[string]bool                    `name:"denseBooleanMap"`
+	DenseStringMap  map[string]string                  `name:"denseStringMap"`
+	DenseSetMap     map[string][]string                `name:"denseSetMap" e.uniq:""`
+}
+
+type Rpcv2CborStructureListMember struct {
+	_ struct{} `shape:"StructureListMember"`
+	A *string  `name:"a"`
+	B *string  `name:"b"`
+}
+
+type Rpcv2CborRpcV2CborListInputOutput struct {
+	_                struct{}                       `shape:"RpcV2CborListInputOutput"`
+	StringList       []string                       `name:"stringList"`
+	StringSet        []string                       `name:"stringSet" uniq:""`
+	IntegerList      []int32                        `name:"integerList"`
+	BooleanList      []bool                         `name:"booleanList"`
+	TimestampList    []time.Time                    `name:"timestampList"`
+	EnumList         []string                       `name:"enumList" e.enum:"Foo,Baz,Bar,1,0"`
+	IntEnumList      []int32                        `name:"intEnumList"`
+	NestedStringList [][]string                     `name:"nestedStringList"`
+	StructureList    []Rpcv2CborStructureListMember `name:"structureList"`
+	BlobList         [][]byte                       `name:"blobList"`
+}
+
+type Rpcv2CborRpcV2CborSparseMapsInputOutput struct {
+	_                struct{}                            `shape:"RpcV2CborSparseMapsInputOutput"`
+	SparseStructMap  map[string]*Rpcv2CborGreetingStruct `name:"sparseStructMap"`
+	SparseNumberMap  map[string]*int32                   `name:"sparseNumberMap"`
+	SparseBooleanMap map[string]*bool                    `name:"sparseBooleanMap"`
+	SparseStringMap  map[string]*string                  `name:"sparseStringMap"`
+	SparseSetMap     map[string]*[]string                `name:"sparseSetMap" e.uniq:""`
+}
+
+type Rpcv2CborSimpleScalarStructure struct {
+	_                 struct{} `shape:"SimpleScalarStructure"`
+	TrueBooleanValue  *bool    `name:"trueBooleanValue"`
+	FalseBooleanValue *bool    `name:"falseBooleanValue"`
+	ByteValue         *int8    `name:"byteValue"`
+	DoubleValue       *float64 `name:"doubleValue"`
+	FloatValue        *float32 `name:"floatValue"`
+	IntegerValue      *int32   `name:"integerValue"`
+	LongValue         *int64   `name:"longValue"`
+	ShortValue        *int16   `name:"shortValue"`
+	StringValue       *string  `name:"stringValue"`
+	BlobValue         []byte   `name:"blobValue"`
+}
+
+type Rpcv2CborSparseNullsOperationInputOutput struct {
+	_                struct{}           `shape:"SparseNullsOperationInputOutput"`
+	SparseStringList []*string          `name:"sparseStringList"`
+	SparseStringMap  map[string]*string `name:"sparseStringMap"`
+}
+
 var apis = map[string]*service.API{
+	"aws.protocoltests.ec2#AwsEc2": {Name: "AwsEc2", ServiceID: "EC2 Protocol", Version: "2020-01-08", Protocols: []service.Protocol{service.EC2Query}, TargetPrefix: "AwsEc2", XMLNamespace: "https://example.com/", QueryErrors: false,
+		Operations: []service.OperationModel{
+			{Name: "DatetimeOffsets", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2DatetimeOffsetsOutput]()},
+			{Name: "EmptyInputAndEmptyOutput", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2EmptyInputAndEmptyOutputInput](), Output: reflect.TypeFor[Ec2EmptyInputAndEmptyOutputOutput]()},
+			{Name: "EndpointOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "EndpointWithHostLabelOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2HostLabelInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "FractionalSeconds", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2FractionalSecondsOutput]()},
+			{Name: "GreetingWithErrors", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2GreetingWithErrorsOutput]()},
+			{Name: "HostWithPathOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "IgnoresWrappingXmlName", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2IgnoresWrappingXmlNameOutput]()},
+			{Name: "NestedStructures", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2NestedStructuresInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "NoInputAndOutput", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2NoInputAndOutputOutput]()},
+			{Name: "PutWithContentEncoding", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2PutWithContentEncodingInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "QueryIdempotencyTokenAutoFill", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2QueryIdempotencyTokenAutoFillInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "QueryLists", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2QueryListsInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "QueryTimestamps", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2QueryTimestampsInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "RecursiveXmlShapes", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2RecursiveXmlShapesOutput]()},
+			{Name: "SimpleInputParams", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Ec2SimpleInputParamsInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "SimpleScalarXmlProperties", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2SimpleScalarXmlPropertiesOutput]()},
+			{Name: "XmlBlobs", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlBlobsOutput]()},
+			{Name: "XmlEmptyBlobs", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlBlobsOutput]()},
+			{Name: "XmlEmptyLists", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlListsOutput]()},
+			{Name: "XmlEnums", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlEnumsOutput]()},
+			{Name: "XmlIntEnums", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlIntEnumsOutput]()},
+			{Name: "XmlLists", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlListsOutput]()},
+			{Name: "XmlNamespaces", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlNamespacesOutput]()},
+			{Name: "XmlTimestamps", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Ec2XmlTimestampsOutput]()},
+		},
+		Errors: []service.ErrorModel{
+			{Name: "ComplexError", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Ec2ComplexError]()},
+			{Name: "InvalidGreeting", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Ec2InvalidGreeting]()},
+		}},
 	"aws.protocoltests.json#JsonProtocol": {Name: "JsonProtocol", ServiceID: "Json Protocol", Version: "2018-01-01", Protocols: []service.Protocol{service.AWSJSON11}, TargetPrefix: "JsonProtocol", XMLNamespace: "", QueryErrors: false,
 		Operations: []service.OperationModel{
 			{Name: "ContentTypeParameters", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[JsonContentTypeParametersInput](), Output: reflect.TypeFor[JsonContentTypeParametersOutput]()},
@@ -2910,6 +3513,9 @@ var apis = map[string]*service.API{
 			{Name: "DocumentType", Method: "PUT", URI: "/DocumentType", Status: 0, Input: reflect.TypeFor[RestjsonDocumentTypeInputOutput](), Output: reflect.TypeFor[RestjsonDocumentTypeInputOutput]()},
 			{Name: "DocumentTypeAsMapValue", Method: "PUT", URI: "/DocumentTypeAsMapValue", Status: 0, Input: reflect.TypeFor[RestjsonDocumentTypeAsMapValueInputOutput](), Output: reflect.TypeFor[RestjsonDocumentTypeAsMapValueInputOutput]()},
 			{Name: "DocumentTypeAsPayload", Method: "PUT", URI: "/DocumentTypeAsPayload", Status: 0, Input: reflect.TypeFor[RestjsonDocumentTypeAsPayloadInputOutput](), Output: reflect.TypeFor[RestjsonDocumentTypeAsPayloadInputOutput]()},
+			{Name: "DuplexStream", Method: "POST", URI: "/DuplexStream", Status: 0, Input: reflect.TypeFor[RestjsonDuplexStreamInput](), Output: reflect.TypeFor[RestjsonDuplexStreamOutput]()},
+			{Name: "DuplexStreamWithDistinctStreams", Method: "POST", URI: "/DuplexStreamWithDistinctStreams", Status: 0, Input: reflect.TypeFor[RestjsonDuplexStreamWithDistinctStreamsInput](), Output: reflect.TypeFor[RestjsonDuplexStreamWithDistinctStreamsOutput]()},
+			{Name: "DuplexStreamWithInitialMessages", Method: "POST", URI: "/DuplexStreamWithInitialMessages", Status: 0, Input: reflect.TypeFor[RestjsonDuplexStreamWithInitialMessagesInput](), Output: reflect.TypeFor[RestjsonDuplexStreamWithInitialMessagesOutput]()},
 			{Name: "EmptyInputAndEmptyOutput", Method: "POST", URI: "/EmptyInputAndEmptyOutput", Status: 0, Input: reflect.TypeFor[RestjsonEmptyInputAndEmptyOutputInput](), Output: reflect.TypeFor[RestjsonEmptyInputAndEmptyOutputOutput]()},
 			{Name: "EndpointOperation", Method: "POST", URI: "/EndpointOperation", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
 			{Name: "EndpointWithHostLabelOperation", Method: "POST", URI: "/EndpointWithHostLabelOperation", Status: 0, Input: reflect.TypeFor[RestjsonHostLabelInput](), Output: reflect.TypeFor[struct{}]()},
@@ -2935,6 +3541,8 @@ var apis = map[string]*service.API{
 			{Name: "HttpStringPayload", Method: "POST", URI: "/StringPayload", Status: 0, Input: reflect.TypeFor[RestjsonStringPayloadInput](), Output: reflect.TypeFor[RestjsonStringPayloadInput]()},
 			{Name: "IgnoreQueryParamsInResponse", Method: "GET", URI: "/IgnoreQueryParamsInResponse", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[RestjsonIgnoreQueryParamsInResponseOutput]()},
 			{Name: "InputAndOutputWithHeaders", Method: "POST", URI: "/InputAndOutputWithHeaders", Status: 0, Input: reflect.TypeFor[RestjsonInputAndOutputWithHeadersIO](), Output: reflect.TypeFor[RestjsonInputAndOutputWithHeadersIO]()},
+			{Name: "InputStream", Method: "POST", URI: "/InputStream", Status: 0, Input: reflect.TypeFor[RestjsonInputStreamInput](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "InputStreamWithInitialRequest", Method: "POST", URI: "/InputStreamWithInitialRequest", Status: 0, Input: reflect.TypeFor[RestjsonInputStreamWithInitialRequestInput](), Output: reflect.TypeFor[struct{}]()},
 			{Name: "JsonBlobs", Method: "POST", URI: "/JsonBlobs", Status: 0, Input: reflect.TypeFor[RestjsonJsonBlobsInputOutput](), Output: reflect.TypeFor[RestjsonJsonBlobsInputOutput]()},
 			{Name: "JsonEnums", Method: "PUT", URI: "/JsonEnums", Status: 0, Input: reflect.TypeFor[RestjsonJsonEnumsInputOutput](), Output: reflect.TypeFor[RestjsonJsonEnumsInputOutput]()},
 			{Name: "JsonIntEnums", Method: "PUT", URI: "/JsonIntEnums", Status: 0, Input: reflect.TypeFor[RestjsonJsonIntEnumsInputOutput](), Output: reflect.TypeFor[RestjsonJsonIntEnumsInputOutput]()},
@@ -2984,6 +3592,8 @@ var apis = map[string]*service.API{
 			{Name: "OmitsSerializingEmptyLists", Method: "POST", URI: "/OmitsSerializingEmptyLists", Status: 0, Input: reflect.TypeFor[RestjsonOmitsSerializingEmptyListsInput](), Output: reflect.TypeFor[struct{}]()},
 			{Name: "OperationWithDefaults", Method: "POST", URI: "/OperationWithDefaults", Status: 0, Input: reflect.TypeFor[RestjsonOperationWithDefaultsInput](), Output: reflect.TypeFor[RestjsonOperationWithDefaultsOutput]()},
 			{Name: "OperationWithNestedStructure", Method: "POST", URI: "/OperationWithNestedStructure", Status: 0, Input: reflect.TypeFor[RestjsonOperationWithNestedStructureInput](), Output: reflect.TypeFor[RestjsonOperationWithNestedStructureOutput]()},
+			{Name: "OutputStream", Method: "POST", URI: "/OutputStream", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[RestjsonOutputStreamOutput]()},
+			{Name: "OutputStreamWithInitialResponse", Method: "POST", URI: "/OutputStreamWithInitialResponse", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[RestjsonOutputStreamWithInitialResponseOutput]()},
 			{Name: "PostPlayerAction", Method: "POST", URI: "/PostPlayerAction", Status: 0, Input: reflect.TypeFor[RestjsonPostPlayerActionInput](), Output: reflect.TypeFor[RestjsonPostPlayerActionOutput]()},
 			{Name: "PostUnionWithJsonName", Method: "POST", URI: "/PostUnionWithJsonName", Status: 0, Input: reflect.TypeFor[RestjsonPostUnionWithJsonNameInput](), Output: reflect.TypeFor[RestjsonPostUnionWithJsonNameOutput]()},
 			{Name: "PutWithContentEncoding", Method: "POST", URI: "/requestcompression/putcontentwithencoding", Status: 0, Input: reflect.TypeFor[RestjsonPutWithContentEncodingInput](), Output: reflect.TypeFor[struct{}]()},
@@ -3010,6 +3620,7 @@ var apis = map[string]*service.API{
 			{Name: "UnitInputAndOutput", Method: "POST", URI: "/UnitInputAndOutput", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
 		},
 		Errors: []service.ErrorModel{
+			{Name: "ServiceUnavailableError", Code: "", Status: 500, Sender: false, Type: reflect.TypeFor[RestjsonServiceUnavailableError]()},
 			{Name: "ComplexError", Code: "", Status: 403, Sender: true, Type: reflect.TypeFor[RestjsonComplexError]()},
 			{Name: "FooError", Code: "", Status: 500, Sender: false, Type: reflect.TypeFor[RestjsonFooError]()},
 			{Name: "InvalidGreeting", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[RestjsonInvalidGreeting]()},
@@ -3109,6 +3720,19 @@ var apis = map[string]*service.API{
 			{Name: "SimpleScalarProperties", Method: "PUT", URI: "/SimpleScalarProperties", Status: 0, Input: reflect.TypeFor[XmlnsSimpleScalarPropertiesRequest](), Output: reflect.TypeFor[XmlnsSimpleScalarPropertiesResponse]()},
 		},
 		Errors: []service.ErrorModel{}},
+	"aws.protocoltests.rpcv2cbor#NonQueryCompatibleRpcV2Protocol": {Name: "NonQueryCompatibleRpcV2Protocol", ServiceID: "Non Query Compatible RpcV2 Protocol", Version: "2025-06-20", Protocols: []service.Protocol{service.RPCv2CBOR}, TargetPrefix: "NonQueryCompatibleRpcV2Protocol", XMLNamespace: "", QueryErrors: false,
+		Operations: []service.OperationModel{
+			{Name: "NonQueryCompatibleOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
+		},
+		Errors: []service.ErrorModel{}},
+	"aws.protocoltests.rpcv2cbor#QueryCompatibleRpcV2Protocol": {Name: "QueryCompatibleRpcV2Protocol", ServiceID: "Query Compatible RpcV2 Protocol", Version: "2025-06-20", Protocols: []service.Protocol{service.RPCv2CBOR}, TargetPrefix: "QueryCompatibleRpcV2Protocol", XMLNamespace: "", QueryErrors: true,
+		Operations: []service.OperationModel{
+			{Name: "QueryCompatibleOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
+		},
+		Errors: []service.ErrorModel{
+			{Name: "CustomCodeError", Code: "Customized", Status: 400, Sender: true, Type: reflect.TypeFor[Rpcv2cborCustomCodeError]()},
+			{Name: "NoCustomCodeError", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Rpcv2cborNoCustomCodeError]()},
+		}},
 	"com.amazonaws.apigateway#BackplaneControlService": {Name: "BackplaneControlService", ServiceID: "API Gateway", Version: "2015-07-09", Protocols: []service.Protocol{service.RestJSON}, TargetPrefix: "BackplaneControlService", XMLNamespace: "", QueryErrors: false,
 		Operations: []service.OperationModel{
 			{Name: "GetRestApis", Method: "GET", URI: "/restapis", Status: 200, Input: reflect.TypeFor[ApigatewayGetRestApisRequest](), Output: reflect.TypeFor[ApigatewayRestApis]()},
@@ -3150,5 +3774,26 @@ var apis = map[string]*service.API{
 		},
 		Errors: []service.ErrorModel{
 			{Name: "NoSuchBucket", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[S3NoSuchBucket]()},
+		}},
+	"smithy.protocoltests.rpcv2Cbor#RpcV2Protocol": {Name: "RpcV2Protocol", ServiceID: "", Version: "2020-07-14", Protocols: []service.Protocol{service.RPCv2CBOR}, TargetPrefix: "RpcV2Protocol", XMLNamespace: "", QueryErrors: false,
+		Operations: []service.OperationModel{
+			{Name: "EmptyInputOutput", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborEmptyStructure](), Output: reflect.TypeFor[Rpcv2CborEmptyStructure]()},
+			{Name: "Float16", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Rpcv2CborFloat16Output]()},
+			{Name: "FractionalSeconds", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Rpcv2CborFractionalSecondsOutput]()},
+			{Name: "GreetingWithErrors", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[Rpcv2CborGreetingWithErrorsOutput]()},
+			{Name: "NoInputOutput", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[struct{}](), Output: reflect.TypeFor[struct{}]()},
+			{Name: "OperationWithDefaults", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborOperationWithDefaultsInput](), Output: reflect.TypeFor[Rpcv2CborOperationWithDefaultsOutput]()},
+			{Name: "OptionalInputOutput", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborSimpleStructure](), Output: reflect.TypeFor[Rpcv2CborSimpleStructure]()},
+			{Name: "RecursiveShapes", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborRecursiveShapesInputOutput](), Output: reflect.TypeFor[Rpcv2CborRecursiveShapesInputOutput]()},
+			{Name: "RpcV2CborDenseMaps", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborRpcV2CborDenseMapsInputOutput](), Output: reflect.TypeFor[Rpcv2CborRpcV2CborDenseMapsInputOutput]()},
+			{Name: "RpcV2CborLists", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborRpcV2CborListInputOutput](), Output: reflect.TypeFor[Rpcv2CborRpcV2CborListInputOutput]()},
+			{Name: "RpcV2CborSparseMaps", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborRpcV2CborSparseMapsInputOutput](), Output: reflect.TypeFor[Rpcv2CborRpcV2CborSparseMapsInputOutput]()},
+			{Name: "SimpleScalarProperties", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborSimpleScalarStructure](), Output: reflect.TypeFor[Rpcv2CborSimpleScalarStructure]()},
+			{Name: "SparseNullsOperation", Method: "", URI: "", Status: 0, Input: reflect.TypeFor[Rpcv2CborSparseNullsOperationInputOutput](), Output: reflect.TypeFor[Rpcv2CborSparseNullsOperationInputOutput]()},
+		},
+		Errors: []service.ErrorModel{
+			{Name: "ComplexError", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Rpcv2CborComplexError]()},
+			{Name: "InvalidGreeting", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Rpcv2CborInvalidGreeting]()},
+			{Name: "ValidationException", Code: "", Status: 400, Sender: true, Type: reflect.TypeFor[Rpcv2CborValidationException]()},
 		}},
 }
