@@ -21,6 +21,8 @@ import (
 type Config struct {
 	Data            string        // folder that holds everything
 	Memory          bool          // keep all state in memory and nothing after the end
+	Store           string        // URL of a PostgreSQL database for the ordered store; "" is a folder in Data
+	Blobs           string        // folder for large bytes; "" is a folder in Data
 	Listen          string        // host:port; port 0 picks a free one
 	Domain          string        // what the cloud calls itself in URLs; "" is localhost:PORT
 	Region          string        // region that `exec` and the printed line use
@@ -48,6 +50,8 @@ type setting struct {
 var settings = []setting{
 	{"data", "", "folder that holds everything (default /var/lib/lambent for root, else ~/.local/share/lambent)", false, func(c *Config) any { return &c.Data }},
 	{"memory", "false", "keep everything in memory and nothing after the end", false, func(c *Config) any { return &c.Memory }},
+	{"store", "", "postgres://user:password@host/database?sslmode=verify-full to share the store with other servers (default: a folder in --data)", true, func(c *Config) any { return &c.Store }},
+	{"blobs", "", "folder for code, objects and other large bytes, shared by the servers of one store (default: in --data)", false, func(c *Config) any { return &c.Blobs }},
 	{"listen", "127.0.0.1:4566", "address to serve on; port 0 picks a free one", false, func(c *Config) any { return &c.Listen }},
 	{"domain", "", "what the cloud calls itself in URLs (default localhost:PORT)", false, func(c *Config) any { return &c.Domain }},
 	{"region", "us-east-1", "region for exec and for the line printed at the start; any region is served", false, func(c *Config) any { return &c.Region }},
@@ -191,6 +195,7 @@ func (c *Config) problems() (ps []error) {
 	if (c.AccessKeyID == "") != (c.SecretAccessKey == "") {
 		ps = append(ps, errors.New("root-access-key-id and root-secret-access-key are given together or not at all"))
 	}
+	ps = append(ps, c.storeProblems()...)
 	if c.RuntimeFallback != "nearest" && c.RuntimeFallback != "none" {
 		ps = append(ps, fmt.Errorf("runtime-fallback: want nearest or none, got %q", c.RuntimeFallback))
 	}
@@ -202,6 +207,17 @@ func (c *Config) problems() (ps []error) {
 	}
 	if c.StemCells < 0 {
 		ps = append(ps, fmt.Errorf("stem-cells: want 0 or more, got %d", c.StemCells))
+	}
+	return ps
+}
+
+// storeProblems says what is wrong with where the state goes.
+func (c *Config) storeProblems() (ps []error) {
+	if c.Store != "" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") {
+		ps = append(ps, errors.New("store: want the URL of a PostgreSQL database, postgres://user:password@host:5432/database"))
+	}
+	if c.Memory && (c.Store != "" || c.Blobs != "") {
+		ps = append(ps, errors.New("memory keeps nothing: it goes with neither store nor blobs"))
 	}
 	return ps
 }

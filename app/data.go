@@ -107,7 +107,7 @@ func (d dataFolder) rootKey(c *Config) (cli.RootKey, error) {
 
 // masterKey returns the 32 bytes that seal secrets, made at the first start.
 func (d dataFolder) masterKey() ([]byte, error) {
-	file := filepath.Join(d.path, "master-key")
+	file := filepath.Join(d.path, masterKeyFile)
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		key := make([]byte, 32)
@@ -123,6 +123,28 @@ func (d dataFolder) masterKey() ([]byte, error) {
 	}
 	return key, nil
 }
+
+// Files of a data folder.
+const (
+	cloudIDFile   = "cloud-id"
+	masterKeyFile = "master-key"
+)
+
+// sharedFiles are what the servers of one store have in common besides it.
+var sharedFiles = []string{cloudIDFile, masterKeyFile, cli.RootKeyFile, "ca"}
+
+// cloudID returns the name that tells this cloud from others. A folder that has none gets one.
+func (d dataFolder) cloudID() (id string, known bool, err error) {
+	file := filepath.Join(d.path, cloudIDFile)
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		id = rand.Text()
+		return id, false, writeDurably(file, []byte(id+"\n"), 0o644)
+	}
+	return string(trimNewline(b)), true, err
+}
+
+func (d dataFolder) forgetCloudID() error { return os.Remove(filepath.Join(d.path, cloudIDFile)) }
 
 func trimNewline(b []byte) []byte {
 	for len(b) > 0 && (b[len(b)-1] == '\n' || b[len(b)-1] == '\r') {

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lambent/blob"
@@ -11,7 +13,9 @@ import (
 	"lambent/blob/fileblob"
 	"lambent/blob/memblob"
 	"lambent/kv"
+	kvdriver "lambent/kv/driver"
 	"lambent/kv/pebblekv"
+	"lambent/kv/pgkv"
 )
 
 // Orphans of blobs are looked for this often, and removed when they are older than the grace period: a blob
@@ -34,23 +38,55 @@ func (p *cloudParts) openStores() error {
 	return nil
 }
 
-func (p *cloudParts) openEngines() (*pebblekv.Engine, driver.Bucket, error) {
+func (p *cloudParts) openEngines() (kvdriver.Engine, driver.Bucket, error) {
 	if p.config.Memory {
 		engine, err := pebblekv.OpenMem()
 		return engine, memblob.New(), err
 	}
-	engine, err := pebblekv.Open(p.data.store(), pebblekv.Options{})
-	if errors.Is(err, pebblekv.ErrInUse) {
-		return nil, nil, fmt.Errorf("another lambent serves the data folder %s; use it with: lambent exec --data %s -- COMMAND, or name another folder with --data", p.data.path, p.data.path)
+	open := p.openFolder
+	if p.config.Store != "" {
+		open = p.openDatabase
 	}
+	engine, err := open()
 	if err != nil {
-		return nil, nil, explainWrite(p.data.path, err)
+		return nil, nil, err
 	}
-	bucket, err := fileblob.Open(p.data.blobs())
+	folder := cmp.Or(p.config.Blobs, p.data.blobs())
+	bucket, err := fileblob.Open(folder)
 	if err != nil {
-		return nil, nil, errors.Join(explainWrite(p.data.path, err), engine.Close())
+		return nil, nil, errors.Join(explainWrite(folder, err), engine.Close())
 	}
 	return engine, bucket, nil
+}
+
+// openFolder opens the store in the data folder.
+func (p *cloudParts) openFolder() (kvdriver.Engine, error) {
+	engine, err := pebblekv.Open(p.data.store(), pebblekv.Options{})
+	if errors.Is(err, pebblekv.ErrInUse) {
+		return nil, fmt.Errorf("another lambent serves the data folder %s; use it with: lambent exec --data %s -- COMMAND, or name another folder with --data", p.data.path, p.data.path)
+	}
+	if err != nil {
+		return nil, explainWrite(p.data.path, err)
+	}
+	return engine, nil
+}
+
+// openDatabase opens the store that servers share. The keys that seal what is in it lie in the data folder, so
+// store and folder must be of the same cloud.
+func (p *cloudParts) openDatabase() (kvdriver.Engine, error) {
+	id, known, err := p.data.cloudID()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := pgkv.Open(context.Background(), p.config.Store, pgkv.Options{Cloud: id})
+	if err == nil || known {
+		return engine, err
+	}
+	err = errors.Join(err, p.data.forgetCloudID()) // the folder has nothing of the cloud yet
+	if errors.Is(err, pgkv.ErrOtherCloud) {
+		err = fmt.Errorf("the store is that of another server's cloud; to join it, copy %s from that server's data folder to %s", strings.Join(sharedFiles, ", "), p.data.path)
+	}
+	return nil, err
 }
 
 func (p *cloudParts) sweepBlobs(ctx context.Context) error {

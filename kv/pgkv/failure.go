@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,7 +43,11 @@ func (e *Engine) refusal(err *pgconn.PgError) error {
 		return fmt.Errorf("%w: %s: %s; raise max_pred_locks_per_transaction there", driver.ErrUnavailable, e.where, err.Message)
 	case "25006": // read-only transaction: a standby
 		return fmt.Errorf("%w: %s is a standby, which takes no writes", driver.ErrUnavailable, e.where)
-	case "42P01", "3F000": // the tables are gone
+	case "3F000": // no schema
+		return fmt.Errorf("kv: %s: %s; make the schema public, or name another with search_path in the URL", e.where, err.Message)
+	case "42501": // insufficient privilege
+		return fmt.Errorf("kv: %s: %s; the user must own the schema", e.where, err.Message)
+	case "42P01": // the tables are gone
 		return fmt.Errorf("kv: %s no longer holds the store: %s", e.where, err.Message)
 	}
 	switch err.Code[:2] {
@@ -59,14 +64,12 @@ func outcomeUnknown(err error) bool {
 	return !errors.As(err, &refused) || refused.SeverityUnlocalized == "FATAL" || refused.SeverityUnlocalized == "PANIC"
 }
 
-// lastCause is the last part of a wrapped message, without addresses and user names.
+// lastCause is the innermost message. One of several addresses that were tried has a line for each.
 func lastCause(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			break
-		}
-		err = next
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	lines := strings.Split(err.Error(), "\n")
+	slices.Sort(lines)
+	return strings.Join(slices.Compact(lines), "; ")
 }
