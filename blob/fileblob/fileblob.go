@@ -39,6 +39,10 @@ func Open(root string) (*Bucket, error) {
 	return b, nil
 }
 
+// Reader returns the bucket in the folder root to read from, though another process may have it open. It touches
+// nothing: Create and RemoveOlder must not be called.
+func Reader(root string) *Bucket { return &Bucket{root: root} }
+
 func (b *Bucket) prepare() error {
 	if err := os.RemoveAll(b.tmp()); err != nil {
 		return err
