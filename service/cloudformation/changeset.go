@@ -243,7 +243,11 @@ func (s *Service) review(ctx context.Context, tx *kv.Tx, stack *stackRow) error 
 // describeChangeSet answers DescribeChangeSet.
 func (s *Service) describeChangeSet(ctx context.Context, c cloud.Caller, in *DescribeChangeSetInput) (*DescribeChangeSetOutput, error) {
 	var set *changeSetRow
-	err := s.kv.View(ctx, func(r kv.Reader) (err error) {
+	after, err := pageAfter(in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	err = s.kv.View(ctx, func(r kv.Reader) (err error) {
 		set, err = s.changeSet(ctx, r, c, *in.ChangeSetName, in.StackName)
 		return err
 	})
@@ -258,7 +262,14 @@ func (s *Service) describeChangeSet(ctx context.Context, c cloud.Caller, in *Des
 	if len(set.Target.Tags) > 0 {
 		out.Tags = showTags(set.Target.Tags)
 	}
-	for _, ch := range set.Changes {
+	for _, ch := range set.Changes { // by logical id
+		if ch.ID <= after {
+			continue
+		}
+		if n := len(out.Changes); n == pageSize {
+			out.NextToken = nextPage(*out.Changes[n-1].ResourceChange.LogicalResourceId)
+			break
+		}
 		out.Changes = append(out.Changes, Change{Type: new("Resource"), ResourceChange: ch.show(cloud.Val(in.IncludePropertyValues))})
 	}
 	return out, nil

@@ -26,6 +26,9 @@ const (
 // errFenced says that another node has taken the operation over.
 var errFenced = errors.New("cloudformation: operation was taken over")
 
+// errOvertaken says that what an operation was about to commit is not so any more: it has to look again.
+var errOvertaken = errors.New("cloudformation: overtaken by another stack")
+
 // Run works on the operations of all stacks until ctx ends: those that are started now and those that an
 // earlier process left half done. It returns when its own work has come to rest; what is not finished
 // then is continued by whoever runs next.
@@ -136,7 +139,7 @@ func (r *runner) work(ctx context.Context, ref stackRef) {
 	if err == nil && fence > 0 {
 		err = r.s.execute(ctx, ref, fence)
 	}
-	if err == nil || ctx.Err() != nil || errors.Is(err, errFenced) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, errFenced) || errors.Is(err, errOvertaken) {
 		return
 	}
 	slog.ErrorContext(ctx, "cloudformation: operation", "stack", ref.id, "error", err)

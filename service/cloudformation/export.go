@@ -204,8 +204,7 @@ func (x *execution) putExports(ctx context.Context, tx *kv.Tx, had []outputRow, 
 			return err
 		}
 		if found && other.Stack != x.stack.ID {
-			// Two stacks took the name at once: the second keeps its output, without the export.
-			continue
+			return errOvertaken // another stack was first with the name: look again, and fail as that finds
 		}
 		if err := putRow(tx, exportKey(a, r, o.Export), exportRow{x.stack.ID, o.Value}); err != nil {
 			return err
@@ -264,6 +263,10 @@ func (s *Service) listExports(ctx context.Context, c cloud.Caller, in *ListExpor
 
 // listImports answers ListImports.
 func (s *Service) listImports(ctx context.Context, c cloud.Caller, in *ListImportsInput) (*ListImportsOutput, error) {
+	after, err := pageAfter(in.NextToken)
+	if err != nil {
+		return nil, err
+	}
 	users, err := s.importers(ctx, c.Account, c.Region, *in.ExportName, "")
 	if err != nil {
 		return nil, err
@@ -271,5 +274,10 @@ func (s *Service) listImports(ctx context.Context, c cloud.Caller, in *ListImpor
 	if len(users) == 0 {
 		return nil, invalid("Export '%s' is not imported by any stack.", *in.ExportName)
 	}
-	return &ListImportsOutput{Imports: users}, nil
+	users = slices.DeleteFunc(users, func(name string) bool { return name <= after })
+	out := &ListImportsOutput{Imports: users}
+	if len(users) > pageSize {
+		out.Imports, out.NextToken = users[:pageSize], nextPage(users[pageSize-1])
+	}
+	return out, nil
 }
