@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"lambent/cloud"
 	"lambent/wire/eventstream"
@@ -116,7 +117,7 @@ func (x *exchange) verify(t *target) error {
 		return sigv4.Open(x.r, payload, proof)
 	}
 	if t.op != nil && t.op.events && x.r.Header.Get("X-Amz-Content-Sha256") == sigv4.StreamingEvents {
-		return x.verifyEvents()
+		return x.verifyEvents(t.family)
 	}
 	if err := x.readBody(limitOf(t)); err != nil {
 		return err
@@ -127,7 +128,7 @@ func (x *exchange) verify(t *target) error {
 
 // verifyEvents checks the signature of a request whose body is a stream of signed events. They are checked while they
 // are read, which may go on together with the reply.
-func (x *exchange) verifyEvents() error {
+func (x *exchange) verifyEvents(f family) error {
 	proof, err := x.g.verifier.Verify(x.r, x.claim, x.key.Secret, sigv4.StreamingEvents, x.now)
 	if err != nil {
 		return err
@@ -136,11 +137,27 @@ func (x *exchange) verifyEvents() error {
 	if err != nil {
 		return err
 	}
-	x.r.Body = eventstream.OpenSigned(x.r.Body, chain)
+	x.r.Body = eventstream.OpenSigned(x.r.Body, wordedChain{chain, f})
 	if err := x.w.control.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("read events while replying: %w", err)
 	}
 	return nil
+}
+
+// A wordedChain says what is wrong with an event's signature as the service at hand would: the fault passes through
+// the operation, which sees it as the end of its input.
+type wordedChain struct {
+	*sigv4.EventChain
+	family family
+}
+
+// Check implements eventstream.Chain.
+func (c wordedChain) Check(date time.Time, headers, payload, signature []byte) error {
+	err := c.EventChain.Check(date, headers, payload, signature)
+	if e := (*sigv4.Error)(nil); errors.As(err, &e) {
+		return c.family.signatureFault(e, date)
+	}
+	return err
 }
 
 func hashOf(body []byte) string {
