@@ -54,17 +54,15 @@ func run(ctx context.Context, o options) error {
 		{"building", b.build},
 		{"start, memory, exec --fresh", b.measureStart},
 		{"restart after kill -9", b.measureRestart},
-		{"warm calls over HTTP", b.measureWarm},
+		{"warm calls over HTTP, and serverless-offline, the peer", b.measureWarm},
 		{"cold calls", b.measureCold},
 		{"serverless deploy", b.measureDeploy},
-		{"serverless-offline, the peer", b.measurePeer},
 	} {
 		fmt.Fprintln(os.Stderr, "bench:", step.what)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	b.ratios()
 	table := b.markdown()
 	fmt.Print(table)
 	if o.out == "" {

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,9 +26,6 @@ type bench struct {
 	busy   string // the machine's load averages before the run
 
 	rows []row
-
-	node, python load // at full load
-	peer         load
 }
 
 // A row is a line of the table.
@@ -265,33 +260,6 @@ func (b *bench) deploy(ctx context.Context, c *cloud) (string, error) {
 	return status.APIs[0].URL, nil
 }
 
-func (b *bench) measureWarm(ctx context.Context) error {
-	c, err := b.start(ctx, filepath.Join(b.work, "warm"))
-	if err != nil {
-		return err
-	}
-	defer c.stop()
-	url, err := b.deploy(ctx, c)
-	if err != nil {
-		return err
-	}
-	for _, f := range []struct {
-		name   string
-		result *load
-	}{{"node", &b.node}, {"python", &b.python}} {
-		one, err := drive(ctx, url+f.name, 1, b.seconds/2)
-		if err != nil {
-			return err
-		}
-		b.add("warm HTTP call, "+f.name+", 1 client, p50 (p99)", "≤ 1 ms", "%s (%s)", ms(one.quantile(0.5)), ms(one.quantile(0.99)))
-		if *f.result, err = drive(ctx, url+f.name, b.clients, b.seconds); err != nil {
-			return err
-		}
-		b.add(fmt.Sprintf("warm HTTP calls, %s, %d clients", f.name, b.clients), "", "%.0f/s, p50 %s, p99 %s", f.result.rate(), ms(f.result.quantile(0.5)), ms(f.result.quantile(0.99)))
-	}
-	return nil
-}
-
 // measureCold times the first invocation of functions that never ran, one after the other with a pause in
 // which a pool may prepare.
 func (b *bench) measureCold(ctx context.Context) error {
@@ -378,102 +346,6 @@ func requestTime(file string) (total time.Duration, err error) {
 		}
 	}
 	return total, lines.Err()
-}
-
-// measurePeer runs the same handler under serverless-offline.
-func (b *bench) measurePeer(ctx context.Context) error {
-	if err := b.installPeers(ctx); err != nil {
-		return err
-	}
-	project := filepath.Join(b.work, "offline")
-	if err := os.MkdirAll(project, 0o755); err != nil {
-		return err
-	}
-	files := map[string]string{
-		"index.js":       nodeCode,
-		"serverless.yml": "service: offline\nprovider: {name: aws, runtime: nodejs20.x}\nplugins: [serverless-offline]\nfunctions: {node: {handler: index.handler, events: [{http: {path: node, method: get}}]}}\n",
-		"package.json":   "{}",
-	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(project, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if err := os.Symlink(b.tools("peers", "node_modules"), filepath.Join(project, "node_modules")); err != nil {
-		return err
-	}
-	const port, other = "39871", "39872"
-	cmd := exec.Command("node", "node_modules/serverless/bin/serverless.js", "offline", "--httpPort", port, "--lambdaPort", other, "--host", "127.0.0.1", "--noPrependStageInUrl")
-	cmd.Dir = project
-	cmd.Env = append(os.Environ(), "SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=x")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-	}()
-	url := "http://127.0.0.1:" + port + "/node"
-	if err := waitFor(ctx, url, time.Minute); err != nil {
-		return err
-	}
-	one, err := drive(ctx, url, 1, b.seconds/2)
-	if err != nil {
-		return err
-	}
-	b.add("serverless-offline, node, 1 client, p50 (p99)", "", "%s (%s)", ms(one.quantile(0.5)), ms(one.quantile(0.99)))
-	if b.peer, err = drive(ctx, url, b.clients, b.seconds); err != nil {
-		return err
-	}
-	b.add(fmt.Sprintf("serverless-offline, node, %d clients", b.clients), "", "%.0f/s, p50 %s, p99 %s", b.peer.rate(), ms(b.peer.quantile(0.5)), ms(b.peer.quantile(0.99)))
-	return nil
-}
-
-func (b *bench) installPeers(ctx context.Context) error {
-	dir := b.tools("peers")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "serverless-offline")); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	want, err := os.ReadFile(filepath.Join(b.root, "tool", "bench", "peers", "package.json"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "package.json"), want, 0o644); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
-	cmd.Dir = dir
-	cmd.Stderr = os.Stderr
-	return cmd.Run()
-}
-
-func waitFor(ctx context.Context, url string, most time.Duration) error {
-	deadline := time.Now().Add(most)
-	for {
-		resp, err := http.Get(url)
-		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-func (b *bench) ratios() {
-	b.add("Node through lambent against serverless-offline, at load", "≥ 2 ×", "%.2f ×", b.node.rate()/b.peer.rate())
-	b.add("Python through lambent against serverless-offline's Node, at load", "≥ 3 ×", "%.2f ×", b.python.rate()/b.peer.rate())
 }
 
 func (b *bench) markdown() string {
