@@ -23,20 +23,7 @@ import (
 const root = ".."
 
 func TestScripts(t *testing.T) {
-	tools := os.Getenv("LAMBENT_TOOLS")
-	if tools == "" {
-		tools = filepath.Join(root, ".tools")
-	}
-	tools, err := filepath.Abs(tools)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(tools, ".installed")); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("the clients are not installed: run conformance/tools/install.sh")
-		}
-		t.Skip("SKIPPED: the clients are not installed; run conformance/tools/install.sh")
-	}
+	tools := toolsFolder(t)
 	bin := build(t)
 	repository, err := filepath.Abs(root)
 	if err != nil {
@@ -66,6 +53,25 @@ func TestScripts(t *testing.T) {
 			"copytree":   copyTree,
 		},
 	})
+}
+
+// toolsFolder is where the clients are. Without them the test is skipped, except on CI.
+func toolsFolder(t *testing.T) string {
+	tools := os.Getenv("LAMBENT_TOOLS")
+	if tools == "" {
+		tools = filepath.Join(root, ".tools")
+	}
+	tools, err := filepath.Abs(tools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(tools, ".installed")); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("the clients are not installed: run conformance/tools/install.sh")
+		}
+		t.Skip("SKIPPED: the clients are not installed; run conformance/tools/install.sh")
+	}
+	return tools
 }
 
 // build makes the binary once for all scripts.
