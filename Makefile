@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 GO ?= go
 
-.PHONY: build demo test unit race lint tools conformance bench fuzz generate clean
+.PHONY: build demo test postgres unit race lint tools conformance bench fuzz generate clean
 
 build: ## bin/lambent
 	$(GO) build -trimpath -o bin/lambent ./cmd/lambent
@@ -13,6 +13,11 @@ demo: ## deploy examples/hello with the real Serverless Framework and call it
 test: lint tools ## everything
 	@echo "== tests of every package, and the real clients against the real binary"
 	$(GO) test -timeout 20m ./...
+	@$(MAKE) --no-print-directory postgres
+
+postgres: ## tests of the services over PostgreSQL, which is started for them
+	@echo "== the services' tests again, over PostgreSQL"
+	$(GO) run ./tool/withpostgres $(GO) test -timeout 10m ./service/... ./source/... ./invoke/... ./blob/...
 
 unit: ## tests of every package that need no clients
 	$(GO) test $$($(GO) list ./... | grep -v /conformance)

@@ -16,6 +16,7 @@ command -v ip >/dev/null || packages+=(iproute2)
 [ -x /usr/bin/python3 ] || packages+=(python3)
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 command -v node >/dev/null || packages+=(nodejs npm)
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) # 15 in Debian 12
 if [ ${#packages[@]} -gt 0 ]; then
   say "installing Debian packages: ${packages[*]}"
   sudo=; [ "$(id -u)" = 0 ] || sudo=sudo

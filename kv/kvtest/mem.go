@@ -44,7 +44,7 @@ func Engine(t testing.TB) driver.Engine {
 	case at == "" || at == "pebble":
 		engine, err = pebblekv.OpenMem()
 	case strings.HasPrefix(at, "postgres://"):
-		engine, err = pgkv.Open(t.Context(), Schema(t, at), pgkv.Options{Connections: 12})
+		engine, err = pgkv.Open(t.Context(), Schema(t, at), pgkv.Options{Connections: 12, Unattended: true})
 	default:
 		t.Fatalf("%s is %q; it takes pebble or postgres://…", StoreVariable, at)
 	}
