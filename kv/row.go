@@ -42,3 +42,15 @@ func DecodeRow(value []byte, v any) error {
 	}
 	return nil
 }
+
+// CheckRow says what is wrong with the bytes of a row that claims to be JSON. Others, which have forms of their
+// own, pass.
+func CheckRow(value []byte) error {
+	if len(value) < 2 || value[0] != rowFormat || value[1] != '{' && value[1] != '[' && value[1] != '"' {
+		return nil
+	}
+	if !json.Valid(value[1:]) {
+		return errors.New("the row is not the JSON that it claims to be")
+	}
+	return nil
+}
