@@ -61,7 +61,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.metrics.inFlight.Inc()
 	defer x.end()
 	x.place = g.hosts.read(r.Host)
-	if x.servePublished() || x.serveOwn() {
+	if x.servePublished() || x.serveOwn() || x.serveAdmin() {
 		return
 	}
 	x.serveAPI()

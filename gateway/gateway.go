@@ -80,6 +80,8 @@ type Config struct {
 	Registry *prometheus.Registry
 	// MetricsAnywhere serves /metrics to peers that are not on this machine, too.
 	MetricsAnywhere bool
+	// Admin answers requests below AdminPath; only those that root has signed reach it. Nil: there are no such paths.
+	Admin http.Handler
 	// QuietRequests leaves the line for each request out of the log; failures of our own stay in.
 	QuietRequests bool
 }
@@ -91,6 +93,7 @@ type Gateway struct {
 	authorize Authorizer
 	log       *slog.Logger
 	quiet     bool
+	admin     http.Handler
 	region    string
 	verifier  sigv4.Verifier
 	hosts     hosts
@@ -118,7 +121,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	return &Gateway{
-		keys: c.Keys, authorize: c.Authorizer, log: c.Log, quiet: c.QuietRequests, region: c.Region,
+		keys: c.Keys, authorize: c.Authorizer, log: c.Log, quiet: c.QuietRequests, admin: c.Admin, region: c.Region,
 		hosts: newHosts(c.Domain, dir), metrics: m, directory: dir,
 	}, nil
 }

@@ -462,3 +462,30 @@ func TestBodyLimits(t *testing.T) {
 		t.Errorf("an unsigned body over the limit: %d %.200s", r.Status, r.Body)
 	}
 }
+
+func TestAdmin(t *testing.T) {
+	admin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Write([]byte(r.URL.Path + " " + string(body)))
+	})
+	c := servicetest.NewWith(t, gateway.Config{Services: testServices(), Admin: admin})
+	ask := func(c *servicetest.Client, signing string) *servicetest.Reply {
+		r, _ := http.NewRequest("POST", "http://localhost:4566/_lambent/x", strings.NewReader("body"))
+		return c.Do(signing, r)
+	}
+	if r := ask(c, "lambent"); r.Status != 200 || string(r.Body) != "/_lambent/x body" {
+		t.Errorf("root: %d %s", r.Status, r.Body)
+	}
+	unsigned := *c
+	unsigned.Credentials = sigv4.Credentials{}
+	wrong := *c
+	wrong.Credentials.SecretAccessKey += "x"
+	for name, r := range map[string]*servicetest.Reply{
+		"unsigned": ask(&unsigned, "lambent"), "wrong secret": ask(&wrong, "lambent"), "another service": ask(c, "s3"),
+		"not root": ask(c.As(cloud.Caller{Account: "000000000000", ARN: "arn:aws:iam::000000000000:user/u"}), "lambent"),
+	} {
+		if r.Status != 403 || strings.Contains(string(r.Body), "/_lambent/x") {
+			t.Errorf("%s: %d %s", name, r.Status, r.Body)
+		}
+	}
+}
