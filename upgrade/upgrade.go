@@ -1,0 +1,123 @@
+// Package upgrade knows in which formats a cloud has kept its rows. It brings a store of an older format up to the
+// present one and refuses a newer.
+//
+// The format is about what the rooms keep, their keys and rows; how an engine lays bytes out has a version of
+// its own. A format is counted up when a room can no longer read what an older version wrote.
+//
+//	1  the first: the store does not say its format
+//	2  the store says its format
+//
+// # Keys, in the room "cloud"
+//
+//	("format")     row{Format}: the format of the store; absent in format 1
+//	("restoring")  empty value: a restore into this store has begun and has not ended
+package upgrade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"lambent/kv"
+)
+
+// Format is the format of stores that this version writes.
+const Format = 2
+
+// Errors to branch on with errors.Is.
+var (
+	// ErrNewer says that a newer version of the program wrote the store.
+	ErrNewer = errors.New("the store was written by a newer version")
+	// ErrRestoring says that a restore into the store has not ended.
+	ErrRestoring = errors.New("a restore into this store did not end")
+)
+
+var (
+	formatKey    = kv.Key("format")
+	restoringKey = kv.Key("restoring")
+)
+
+type row struct{ Format int }
+
+func room(root *kv.Store) *kv.Store { return root.In("cloud") }
+
+// A step brings a store from the format before to the next. It may be cut off anywhere and begun again, and two
+// servers may run it at once.
+type step func(ctx context.Context, root *kv.Store) error
+
+// steps are the ways from each format to the next, from format 1 on.
+var steps = []step{
+	func(context.Context, *kv.Store) error { return nil }, // to 2: that it is written down is all
+}
+
+// Store brings the store up to the present format, or says why it cannot be used. A new store gets that format.
+func Store(ctx context.Context, root *kv.Store) error {
+	from, err := Read(ctx, root)
+	if err != nil {
+		return err
+	}
+	for n := from; n < Format; n++ {
+		if err := steps[n-1](ctx, root); err != nil {
+			return fmt.Errorf("upgrade the store from format %d: %w", n, err)
+		}
+		if err := write(ctx, root, n+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read returns the format of a store that this version can use.
+func Read(ctx context.Context, root *kv.Store) (int, error) {
+	r := row{Format: 1}
+	var restoring []byte
+	err := room(root).View(ctx, func(v kv.Reader) (err error) {
+		if _, err = kv.GetRow(ctx, v, formatKey, &r); err != nil {
+			return err
+		}
+		restoring, err = v.Get(ctx, restoringKey)
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("read the format of the store: %w", err)
+	case restoring != nil:
+		return 0, ErrRestoring
+	case r.Format > Format:
+		return 0, fmt.Errorf("%w: its format is %d, this version knows %d; use the newer version", ErrNewer, r.Format, Format)
+	}
+	return r.Format, nil
+}
+
+// write records the format, unless another server has gone further.
+func write(ctx context.Context, root *kv.Store, format int) error {
+	return room(root).Update(ctx, func(tx *kv.Tx) error {
+		var r row
+		if _, err := kv.GetRow(ctx, tx, formatKey, &r); err != nil || r.Format >= format {
+			return err
+		}
+		return kv.PutRow(tx, formatKey, row{format})
+	})
+}
+
+// BeginRestore marks the store, which must be empty or marked already, and empties it. Nobody can use it until EndRestore.
+func BeginRestore(ctx context.Context, root *kv.Store) error {
+	empty, err := root.Empty(ctx)
+	if err != nil {
+		return err
+	}
+	if !empty {
+		if _, err := Read(ctx, root); !errors.Is(err, ErrRestoring) {
+			return errors.Join(errors.New("the store is not empty"), err)
+		}
+		if err := root.Clear(ctx); err != nil {
+			return err
+		}
+	}
+	return room(root).Update(ctx, func(tx *kv.Tx) error { tx.Set(restoringKey, nil); return nil })
+}
+
+// EndRestore takes the mark away.
+func EndRestore(ctx context.Context, root *kv.Store) error {
+	return room(root).Update(ctx, func(tx *kv.Tx) error { tx.Delete(restoringKey); return nil })
+}
