@@ -28,12 +28,18 @@ done
 step "building bin/lambent"
 CGO_ENABLED=0 go build -trimpath -o bin/lambent ./cmd/lambent
 
-step "installing the Serverless Framework 3 (once)"
-tools=${LAMBENT_TOOLS:-.tools}/demo
-if [ ! -d "$tools/node_modules/serverless" ]; then
+clients=${LAMBENT_TOOLS:-.tools}
+tools=$clients/demo
+version=3.40.0
+if [ -e "$clients/.installed" ] && grep -qs "\"version\": \"$version\"" "$clients/npm/node_modules/serverless/package.json"; then
+  tools=$clients/npm # the tests have brought it
+elif [ "$(cat "$tools/.installed" 2>/dev/null || true)" != "$version" ]; then # also after a run that was cut off
+  step "installing the Serverless Framework 3 (once)"
+  rm -rf "$tools"
   mkdir -p "$tools"
-  echo '{"private":true,"dependencies":{"serverless":"3.40.0"}}' >"$tools/package.json"
+  echo "{\"private\":true,\"dependencies\":{\"serverless\":\"$version\"}}" >"$tools/package.json"
   (cd "$tools" && npm install --no-audit --no-fund --no-package-lock --loglevel=error)
+  echo "$version" >"$tools/.installed"
 fi
 serverless=$(cd "$tools" && pwd)/node_modules/serverless/bin/serverless.js
 
@@ -41,7 +47,11 @@ step "starting a cloud with its data in $work/data"
 export LAMBENT_DATA=$work/data
 bin/lambent serve --listen 127.0.0.1:0 >"$work/ready" 2>"$work/server.log" &
 server=$!
-for _ in $(seq 100); do [ -s "$work/ready" ] && break; sleep 0.1; done
+for _ in $(seq 300); do
+  if [ -s "$work/ready" ] || ! kill -0 "$server" 2>/dev/null; then break; fi
+  sleep 0.1
+done
+[ -s "$work/ready" ] || { echo "demo: the cloud does not serve" >&2; exit 1; }
 cat "$work/ready"
 
 step "deploying examples/hello: lambent exec -- serverless deploy"

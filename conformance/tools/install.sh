@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need: Debian packages when they are missing (as root), the Python and npm clients
-# into DIR (default .tools beside go.mod). It does nothing when all is there already.
+# into DIR (default .tools beside go.mod). It does nothing when all is there already, and begins the clients
+# anew when an earlier run did not come to its end.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:-$here/../../.tools}
@@ -8,26 +9,48 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
 say() { printf 'tools: %s\n' "$*" >&2; }
+has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] || [ -x "/sbin/$1" ]; }
 
 packages=()
-command -v curl >/dev/null || packages+=(curl)
-command -v zip >/dev/null || packages+=(zip)
-command -v ip >/dev/null || packages+=(iproute2)
-[ -x /usr/bin/python3 ] || packages+=(python3)
+has curl || packages+=(curl ca-certificates)
+has zip || packages+=(zip)
+has ip || packages+=(iproute2)
+has node || packages+=(nodejs)
+has npm || packages+=(npm) # Debian's nodejs comes without it
+[ -x /usr/bin/python3 ] || packages+=(python3) # the one that functions run on
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
-command -v node >/dev/null || packages+=(nodejs npm)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) # 15 in Debian 12
 if [ ${#packages[@]} -gt 0 ]; then
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    if ! has sudo || ! has apt-get; then
+      say "missing, and this user cannot install them: ${packages[*]}"
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
   say "installing Debian packages: ${packages[*]}"
-  sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || a == 20 && b >= 19 ? 0 : 1)'; then
+  say "the clients need Node.js 20.19 or newer, and $(command -v node) is $(node --version)"
+  exit 1
 fi
 
-want=$(cat "$here/requirements.txt" "$here/package.json" "$here/install.sh" | sha256sum)
+mkdir -p "$dir/bin"
+shim() { printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"$dir/bin/$1.new"; chmod +x "$dir/bin/$1.new"; mv "$dir/bin/$1.new" "$dir/bin/$1"; }
+shim serverless2 "node '$dir/npm/node_modules/serverless2/bin/serverless.js'"
+shim serverless3 "node '$dir/npm/node_modules/serverless/bin/serverless.js'"
+shim osls "node '$dir/npm/node_modules/osls/bin/serverless.js'"
+shim aws "'$dir/python/bin/python' '$dir/python/bin/aws'"
+shim boto-python "'$dir/python/bin/python'"
+
+want=$(cat "$here/requirements.txt" "$here/package.json" | sha256sum)
 if [ "$(cat "$dir/.installed" 2>/dev/null || true)" = "$want" ]; then
   exit 0
 fi
+rm -rf "$dir/.installed" "$dir/python" "$dir/npm"
 say "installing the Python clients (AWS CLI, boto3)"
 python3 -m venv "$dir/python"
 "$dir/python/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
@@ -35,12 +58,5 @@ say "installing the npm clients (Serverless Framework 2 and 3, osls, AWS SDK for
 mkdir -p "$dir/npm"
 cp "$here/package.json" "$dir/npm/"
 (cd "$dir/npm" && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null)
-mkdir -p "$dir/bin"
-shim() { printf '#!/bin/sh\nexec %s "$@"\n' "$2" >"$dir/bin/$1"; chmod +x "$dir/bin/$1"; }
-shim serverless2 "node $dir/npm/node_modules/serverless2/bin/serverless.js"
-shim serverless3 "node $dir/npm/node_modules/serverless/bin/serverless.js"
-shim osls "node $dir/npm/node_modules/osls/bin/serverless.js"
-shim aws "$dir/python/bin/python $dir/python/bin/aws"
-shim boto-python "$dir/python/bin/python"
 printf '%s\n' "$want" >"$dir/.installed"
 say "ready in $dir"
