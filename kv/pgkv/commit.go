@@ -70,7 +70,7 @@ func (t *txn) commit(ctx context.Context, ops []driver.Op) (version uint64, err 
 	switch {
 	case err == nil:
 		return version, nil
-	case outcomeUnknown(err):
+	case b.outcomeUnknown(err):
 		return t.e.settle(ctx, s.id, s.commits, err)
 	}
 	return 0, t.e.failure(ctx, err)

@@ -88,6 +88,7 @@ func (c *conn) release() {
 type batch struct {
 	c     *conn
 	batch pgconn.Batch
+	done  int // statements that the server has answered
 }
 
 func (c *conn) batch() *batch { return &batch{c: c} }
@@ -113,10 +114,10 @@ func (b *batch) run(ctx context.Context, end time.Time, each func(stmt int, row 
 // send is run that waits as long as ctx does and returns errors as they come.
 func (b *batch) send(ctx context.Context, each func(stmt int, row [][]byte)) error {
 	results := b.c.pg.ExecBatch(ctx, &b.batch)
-	for n := 0; results.NextResult(); n++ {
+	for ; results.NextResult(); b.done++ {
 		rr := results.ResultReader()
 		for rr.NextRow() {
-			each(n, rr.Values())
+			each(b.done, rr.Values())
 		}
 		_, _ = rr.Close() // Close below has the error as well
 	}

@@ -58,10 +58,15 @@ func (e *Engine) refusal(err *pgconn.PgError) error {
 }
 
 // outcomeUnknown says whether a commit that ended with err may have happened. An error that the server
-// answers ends the transaction; one that also ends the session can come after the commit.
-func outcomeUnknown(err error) bool {
+// answers ends the transaction; one that also ends the session can come after the commit, but not before the answer to
+// the first statement.
+func (b *batch) outcomeUnknown(err error) bool {
 	refused := (*pgconn.PgError)(nil)
-	return !errors.As(err, &refused) || refused.SeverityUnlocalized == "FATAL" || refused.SeverityUnlocalized == "PANIC"
+	if !errors.As(err, &refused) {
+		return true
+	}
+	ended := refused.SeverityUnlocalized == "FATAL" || refused.SeverityUnlocalized == "PANIC"
+	return ended && b.done > 0
 }
 
 // lastCause is the innermost message. One of several addresses that were tried has a line for each.

@@ -26,6 +26,8 @@ type Options struct {
 	Durable bool
 	// Settings are further lines of postgresql.conf.
 	Settings []string
+	// TLS makes the server speak TLS with a certificate for localhost, server.crt in its data folder.
+	TLS bool
 }
 
 // Server is a PostgreSQL server. Its methods are for one goroutine.
@@ -147,6 +149,12 @@ func (s *Server) configure(o Options) error {
 	}
 	if !o.Durable {
 		lines = append(lines, "fsync = off", "full_page_writes = off", "synchronous_commit = off")
+	}
+	if o.TLS {
+		lines = append(lines, "ssl = on")
+		if err := s.writeCertificate(); err != nil {
+			return err
+		}
 	}
 	lines = append(lines, o.Settings...)
 	f, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
