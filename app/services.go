@@ -44,7 +44,7 @@ func (p *cloudParts) openServices() error {
 	rules := eventbridge.New(p.store.In("eventbridge"), timers)
 	p.background("schedule", schedule.New(timers, rules, &eventInvoker{lambdaService}, p.log).Run)
 	others := &lateCaller{} // the gateway, once it is there
-	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain})
+	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain, Log: p.log})
 	p.resourceTypes = stacks.Types()
 	p.background("cloudformation", stacks.Run)
 

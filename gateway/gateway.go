@@ -72,7 +72,7 @@ type Config struct {
 	Services   []service.Service
 	Keys       Keys
 	Authorizer Authorizer   // nil: only root may do anything
-	Log        *slog.Logger // nil: slog.Default()
+	Log        *slog.Logger // nil: nothing is logged
 	Domain     string       // what the cloud calls itself, with or without port; "" is localhost
 	Region     string       // region of requests that do not say theirs; "" is us-east-1
 
@@ -107,7 +107,7 @@ func New(c Config) (*Gateway, error) {
 		return nil, errors.New("gateway: no Keys")
 	}
 	if c.Log == nil {
-		c.Log = slog.Default()
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Region == "" {
 		c.Region = "us-east-1"

@@ -17,8 +17,8 @@ import (
 // tells which.
 type Server struct {
 	Handler http.Handler
-	TLS     *tls.Config // nil: no TLS
-	Log     *slog.Logger
+	TLS     *tls.Config  // nil: no TLS
+	Log     *slog.Logger // nil: nothing is logged
 
 	// Grace is how long requests in flight may take once Run's context has ended; 0 is 30 seconds.
 	Grace time.Duration
@@ -29,7 +29,7 @@ type Server struct {
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	logger := s.Log
 	if logger == nil {
-		logger = slog.Default()
+		logger = slog.New(slog.DiscardHandler)
 	}
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -33,6 +33,7 @@ package cloudformation
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -47,6 +48,7 @@ type Service struct {
 	call   service.Caller
 	domain string
 	node   string
+	log    *slog.Logger
 	types  map[string]*resourceType
 }
 
@@ -54,13 +56,18 @@ type Service struct {
 type Config struct {
 	Domain string // what the cloud calls itself, with its port: AWS::URLSuffix
 	Node   string // name of this node among those that share the store; "" means the only one
+
+	Log *slog.Logger // nil: nothing is logged
 }
 
 // New makes the service over its room of the store. caller reaches the other services.
 func New(store *kv.Store, caller service.Caller, c Config) *Service {
-	s := &Service{kv: store, call: caller, domain: c.Domain, node: c.Node, types: map[string]*resourceType{}}
+	s := &Service{kv: store, call: caller, domain: c.Domain, node: c.Node, log: c.Log, types: map[string]*resourceType{}}
 	if s.node == "" {
 		s.node = "local"
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
 	}
 	for _, t := range resourceTypes() {
 		t.schema = parseSchema(t.Schema)

@@ -3,7 +3,6 @@ package cloudformation
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -44,11 +43,11 @@ func (s *Service) Run(ctx context.Context) error {
 		if time.Since(swept) > sweepEvery {
 			swept = time.Now()
 			if err := s.sweep(ctx, swept.Add(-historyTime)); err != nil && ctx.Err() == nil {
-				slog.ErrorContext(ctx, "cloudformation: forget deleted stacks", "error", err)
+				s.log.ErrorContext(ctx, "cloudformation: forget deleted stacks", "error", err)
 			}
 		}
 		if err := r.start(ctx); err != nil && ctx.Err() == nil {
-			slog.ErrorContext(ctx, "cloudformation: look for running operations", "error", err)
+			s.log.ErrorContext(ctx, "cloudformation: look for running operations", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -142,7 +141,7 @@ func (r *runner) work(ctx context.Context, ref stackRef) {
 	if err == nil || ctx.Err() != nil || errors.Is(err, errFenced) || errors.Is(err, errOvertaken) {
 		return
 	}
-	slog.ErrorContext(ctx, "cloudformation: operation", "stack", ref.id, "error", err)
+	r.s.log.ErrorContext(ctx, "cloudformation: operation", "stack", ref.id, "error", err)
 	select {
 	case <-ctx.Done():
 	case <-time.After(retryAfter):
