@@ -2,6 +2,7 @@ package cfn_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -132,6 +133,25 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
+// manyOf writes a flow mapping's members, numbered.
+func manyOf(n int, format string) string {
+	var parts []string
+	for i := range n {
+		parts = append(parts, fmt.Sprintf(format, i))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// AWS does not mind a key that is there twice: the last counts.
+func TestDuplicateKeys(t *testing.T) {
+	for _, text := range []string{`{"Resources": {"A": {"Type": "One"}, "A": {"Type": "Two"}}}`, "Resources:\n  A: {Type: One}\n  A: {Type: Two}"} {
+		tpl, _, err := compile(text, nil)
+		if err != nil || tpl.Resources["A"].Type != "Two" {
+			t.Errorf("%s: %v %v", text, tpl, err)
+		}
+	}
+}
+
 // The wordings are AWS's; those marked with the oracle's test come from recorded replies.
 func TestRefusals(t *testing.T) {
 	const r = "Resources: {A: {Type: T}}\n"
@@ -157,17 +177,24 @@ func TestRefusals(t *testing.T) {
 		{"null", `{"Resources": {"A": {"Type": "T", "Properties": {"x": null}}}}`, "[/Resources/A/Properties/x] 'null' values are not allowed in templates"},
 		{"json", "{\n \"Resources\": }", "Template format error: JSON not well-formed. (line 2, column 15)"},
 		{"yaml", "a: [b", "Template format error: YAML not well-formed. (line 1)"},
-		{"json duplicate", `{"Resources": {}, "Resources": {}}`, "Template format error: duplicate key 'Resources' (line 1, column 30)"},
-		{"yaml duplicate", "a: 1\na: 2", "Template format error: duplicate key 'a' (line 2, column 1)"},
-		{"alias", "a: &x 1\nb: *x", "Template format error: YAML aliases are not allowed in CloudFormation templates"},
-		{"tag", "a: !Nope 1", "Template format error: unsupported tag !Nope (line 1, column 4)"},
+		{"alias", "a: &x 1\nb: *x", "Template error: YAML aliases are not allowed in CloudFormation templates"},
+		{"tag", "a: !Nope 1", "Template format error: YAML not well-formed. (line 1, column 4)"},
+		{"binary", "a: !!binary aGk=", "Template format error: YAML not well-formed. (line 1, column 4)"},
+		{"import in a condition", r + `Conditions: {X: !Equals [!ImportValue a, b]}`, "Template error: Cannot use Fn::ImportValue in Conditions."},
+		{"condition of a resource", `Resources: {A: {Type: T, Condition: Nope}}`, "Template format error: Unresolved condition dependency Nope in the Resources block of the template"},
+		{"condition of an output", r + `Outputs: {O: {Value: x, Condition: Nope}}`, "Template format error: Unresolved condition dependency Nope in the Outputs block of the template"},
+		{"resources", "Resources: {" + manyOf(501, "R%d: {Type: T}") + "}", "Template format error: Number of resources, 501, is greater than maximum allowed, 500"},
+		{"parameters", r + "Parameters: {" + manyOf(201, "P%d: {Type: String}") + "}", "Template format error: Number of parameters, 201, is greater than maximum allowed, 200"},
+		{"outputs", r + "Outputs: {" + manyOf(201, "O%d: {Value: x}") + "}", "Template format error: Number of outputs, 201, is greater than maximum allowed, 200"},
+		{"mappings", r + "Mappings: {" + manyOf(201, "M%d: {a: {b: c}}") + "}", "Template format error: Number of mappings, 201, is greater than maximum allowed, 200"},
+		{"size", strings.Repeat("#", cfn.MaxBytes+1), "Template may not exceed 1000000 bytes in size."},
 		{"logical id", `Resources: {a-b: {Type: T}}`, "Template format error: Resource name a-b is non alphanumeric."},
 		{"parameter type", r + `Parameters: {P: {Type: Strange}}`, "Template format error: Unrecognized parameter type: Strange"},
 		{"missing value (test_no_parameters_given)", r + `Parameters: {Input: {Type: String}}`, "Parameters: [Input] must have values"},
 		{"store parameter (test_resolve_ssm_missing_parameter)", r + `Parameters: {InputValue: {Type: "AWS::SSM::Parameter::Value<String>"}}`, "Parameter InputValue should either have input value or default value"},
 		{"number (test_invalid_parameter_type)", r + `Parameters: {Value: {Type: Number, Default: x}}`, "Parameter 'Value' must be a number."},
 		{"allowed", r + `Parameters: {P: {Type: String, Default: x, AllowedValues: [a, b]}}`, "Parameter 'P' must be one of AllowedValues"},
-		{"constraint", r + `Parameters: {P: {Type: String, Default: x, AllowedPattern: "[0-9]+", ConstraintDescription: digits only}}`, "Parameter 'P' failed to satisfy constraint: digits only"},
+		{"constraint", r + `Parameters: {P: {Type: String, Default: x, AllowedPattern: "[0-9]+", ConstraintDescription: digits only}}`, "Parameter P failed to satisfy constraint: digits only"},
 		{"pattern", r + `Parameters: {P: {Type: String, Default: x1, AllowedPattern: "[0-9]+"}}`, "Parameter 'P' must match pattern [0-9]+"},
 		{"min length", r + `Parameters: {P: {Type: String, Default: x, MinLength: 2}}`, "Parameter 'P' must contain at least 2 characters"},
 		{"max value", r + `Parameters: {P: {Type: Number, Default: 9, MaxValue: 5}}`, "Parameter 'P' must be a number not greater than 5"},

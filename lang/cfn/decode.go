@@ -16,7 +16,8 @@ import (
 // A Body is a decoded template: its sections by name.
 type Body map[string]any
 
-// Decode reads a template in JSON (when it begins with a brace) or YAML.
+// Decode reads a template in JSON (when it begins with a brace) or YAML. Of equal keys in an object the last
+// counts, as on AWS.
 func Decode(text []byte) (Body, error) {
 	if len(text) > MaxBytes {
 		return nil, invalid("Template may not exceed %d bytes in size.", MaxBytes)
@@ -40,7 +41,7 @@ func Decode(text []byte) (Body, error) {
 	return body, nil
 }
 
-// jsonReader decodes JSON by tokens, because encoding/json lets the last of equal keys win in silence.
+// jsonReader decodes JSON by tokens, so that its bounds hold while it reads.
 type jsonReader struct {
 	text  []byte
 	dec   *json.Decoder
@@ -90,10 +91,6 @@ func (r *jsonReader) object(depth int) (any, error) {
 		if err != nil || !ok {
 			return nil, r.malformed()
 		}
-		if _, dup := m[key]; dup {
-			line, column := position(r.text, int(r.dec.InputOffset()))
-			return nil, duplicate(key, line, column)
-		}
 		if m[key], err = r.value(depth + 1); err != nil {
 			return nil, err
 		}
@@ -122,10 +119,6 @@ func (r *jsonReader) list(depth int) (any, error) {
 func position(text []byte, offset int) (line, column int) {
 	before := text[:min(offset, len(text))]
 	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
-}
-
-func duplicate(key string, line, column int) error {
-	return invalid("Template format error: duplicate key '%s' (line %d, column %d)", key, line, column)
 }
 
 func tooDeep() error {
@@ -167,7 +160,7 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (any, error) {
 		return nil, tooDeep()
 	}
 	if n.Kind == yaml.AliasNode {
-		return nil, invalid("Template format error: YAML aliases are not allowed in CloudFormation templates")
+		return nil, invalid("Template error: YAML aliases are not allowed in CloudFormation templates")
 	}
 	if tag := n.Tag; strings.HasPrefix(tag, "!") && !strings.HasPrefix(tag, "!!") {
 		return r.tagged(n, depth)
@@ -184,7 +177,13 @@ func (r *yamlReader) plain(n *yaml.Node, depth int) (any, error) {
 	case yaml.ScalarNode:
 		return scalar(n)
 	}
-	return nil, invalid("Template format error: YAML not well-formed. (line %d, column %d)", n.Line, n.Column)
+	return nil, malformedNode(n)
+}
+
+// malformedNode is how AWS refuses what is YAML, but not of the kind that it takes: a tag that it does not
+// know as well.
+func malformedNode(n *yaml.Node) error {
+	return invalid("Template format error: YAML not well-formed. (line %d, column %d)", n.Line, n.Column)
 }
 
 func (r *yamlReader) mapping(n *yaml.Node, depth int) (any, error) {
@@ -192,13 +191,10 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (any, error) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k := n.Content[i]
 		if k.Kind != yaml.ScalarNode {
-			return nil, invalid("Template format error: YAML not well-formed. (line %d, column %d)", k.Line, k.Column)
+			return nil, malformedNode(k)
 		}
 		if k.ShortTag() == "!!merge" {
-			return nil, invalid("Template format error: YAML hash merges are not allowed in CloudFormation templates")
-		}
-		if _, dup := m[k.Value]; dup {
-			return nil, duplicate(k.Value, k.Line, k.Column)
+			return nil, invalid("Template error: YAML hash merges are not allowed in CloudFormation templates")
 		}
 		v, err := r.value(n.Content[i+1], depth+1)
 		if err != nil {
@@ -245,7 +241,7 @@ func scalar(n *yaml.Node) (any, error) {
 		}
 	case "!!timestamp":
 	default:
-		return nil, invalid("Template format error: YAML tag %s is not supported (line %d, column %d)", n.ShortTag(), n.Line, n.Column)
+		return nil, malformedNode(n)
 	}
 	return n.Value, nil
 }
@@ -268,7 +264,7 @@ func (r *yamlReader) tagged(n *yaml.Node, depth int) (any, error) {
 		name = "Fn::" + name
 	}
 	if !functions[name] && name != "Condition" {
-		return nil, invalid("Template format error: unsupported tag %s (line %d, column %d)", n.Tag, n.Line, n.Column)
+		return nil, malformedNode(n)
 	}
 	var v any = n.Value // a scalar behind a tag is text, whatever it looks like
 	if n.Kind != yaml.ScalarNode {

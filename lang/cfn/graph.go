@@ -223,6 +223,9 @@ func (t *Template) checkConditions() error {
 		if err != nil {
 			return err
 		}
+		if mentions(t.Conditions[name], "Fn::ImportValue") {
+			return invalid("Template error: Cannot use Fn::ImportValue in Conditions.")
+		}
 		for _, r := range refs {
 			if r.GetAtt || t.Parameters[r.Name] == nil && !slices.Contains(pseudo, r.Name) {
 				return invalid("Template format error: Unresolved dependencies [%s]. Cannot reference resources in the Conditions block of the template", r.Name)
@@ -239,6 +242,24 @@ func (t *Template) checkConditions() error {
 		return invalid("Template error: Found circular condition dependency between conditions [%s]", strings.Join(ring, ", "))
 	}
 	return nil
+}
+
+// mentions tells whether a function is called anywhere in an expression.
+func mentions(v any, name string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return mentions(e, name) })
+	case map[string]any:
+		if f, arg, ok := function(v); ok {
+			return f == name || mentions(arg, name)
+		}
+		for _, e := range v {
+			if mentions(e, name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // conditionNames lists the conditions that a condition expression is made of.

@@ -222,7 +222,7 @@ func (p *Parameter) check(value string) error {
 			return err
 		}
 		if reason != "" && p.Constraint != "" {
-			return invalid("Parameter '%s' failed to satisfy constraint: %s", p.Name, p.Constraint)
+			return invalid("Parameter %s failed to satisfy constraint: %s", p.Name, p.Constraint)
 		}
 		if reason != "" {
 			return invalid("Parameter '%s' %s", p.Name, reason)

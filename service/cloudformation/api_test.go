@@ -119,6 +119,24 @@ func TestCreateRefusals(t *testing.T) {
 		{"name (test_stack_name_creation)", groups, "1 validation error detected: Value '*@da591fa3_$' at 'stackName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*|arn:[-a-zA-Z0-9:/._+]*",
 			func(in *CreateStackInput) { in.StackName = new("*@da591fa3_$") }},
 		{"no template (test_no_template_error)", "", "Either Template URL or Template Body must be specified.", func(in *CreateStackInput) { in.TemplateBody = nil }},
+		{"size", strings.Repeat("é", 25_601), "1 validation error detected: Value '" + strings.Repeat("é", 32) + "…' at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200", nil},
+		{"size of half a letter", "x" + strings.Repeat("é", 25_600), "1 validation error detected: Value 'x" + strings.Repeat("é", 31) + "…' at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to 51200", nil},
+		{"unknown parameter", groups, "Parameters: [A, B] do not exist in the template", func(in *CreateStackInput) {
+			in.Parameters = []Parameter{{ParameterKey: new("B"), ParameterValue: new("x")}, {ParameterKey: new("A"), ParameterValue: new("x")}}
+		}},
+		{"parameters", `{"Parameters": {"P": {"Type": "String"}, "Q": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}}`, "Parameters: [P, Q] must have values", nil},
+		{"value", `{"Parameters": {"P": {"Type": "String", "AllowedValues": ["a", "b"]}}, "Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}}`, "Parameter 'P' must be one of AllowedValues",
+			func(in *CreateStackInput) {
+				in.Parameters = []Parameter{{ParameterKey: new("P"), ParameterValue: new("c")}}
+			}},
+		{"previous value", `{"Parameters": {"P": {"Type": "String"}}, "Resources": {"A": {"Type": "AWS::Logs::LogGroup"}}}`,
+			"Invalid input for parameter key P. Cannot specify usePreviousValue as true for a parameter key not in the previous template",
+			func(in *CreateStackInput) {
+				in.Parameters = []Parameter{{ParameterKey: new("P"), UsePreviousValue: new(true)}}
+			}},
+		{"circle", `{"Resources": {"A": {"Type": "AWS::Logs::LogGroup", "DependsOn": "B"}, "B": {"Type": "AWS::Logs::LogGroup", "DependsOn": "A"}}}`, "Circular dependency between resources: [A, B]", nil},
+		{"capabilities of both", `{"Resources": {"A": {"Type": "AWS::IAM::Role"}, "B": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"ManagedPolicyName": "x"}}}}`, "Requires capabilities : [CAPABILITY_NAMED_IAM]",
+			func(in *CreateStackInput) { in.Capabilities = []string{"CAPABILITY_IAM"} }},
 		{"type", `{"Resources": {"A": {"Type": "AWS::Nope::Thing"}, "B": {"Type": "Custom::X"}}}`, "Template format error: Unrecognized resource types: [AWS::Nope::Thing, Custom::X]", nil},
 		{"capability", `{"Resources": {"A": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x"}}}}`, "Requires capabilities : [CAPABILITY_NAMED_IAM]", nil},
 		{"capability of an unnamed role", `{"Resources": {"A": {"Type": "AWS::IAM::Role"}}}`, "Requires capabilities : [CAPABILITY_IAM]", nil},
@@ -166,10 +184,11 @@ func (refusing) Call(context.Context, cloud.Caller, string, string, map[string]a
 
 func TestPropertyProblems(t *testing.T) {
 	tests := []struct{ properties, want string }{
-		{`{"Foo": 1}`, "Properties validation failed for resource A with message: [#: extraneous key [Foo] is not permitted]"},
-		{`{"Tags": [{"Key": "k", "Value": "v", "X": 1}]}`, "Properties validation failed for resource A with message: [#/Tags/0: extraneous key [X] is not permitted]"},
-		{`{"Tags": [{"Key": "k"}]}`, "Property validation failure: [The property {/Tags/0/Value} is required]"},
-		{`{"RetentionInDays": "x"}`, "Property validation failure: [Value of property {/RetentionInDays} does not match type {Integer}]"},
+		{`{"Foo": 1}`, "Properties validation failed for resource A with message: #: extraneous key [Foo] is not permitted"},
+		{`{"Tags": [{"Key": "k", "Value": "v", "X": 1}]}`, "Properties validation failed for resource A with message: #/Tags/0: extraneous key [X] is not permitted"},
+		{`{"Tags": [{"Key": "k"}]}`, "Properties validation failed for resource A with message: #/Tags/0: required key [Value] not found"},
+		{`{"RetentionInDays": "x"}`, "Properties validation failed for resource A with message: #/RetentionInDays: expected type: Integer, found: String"},
+		{`{"LogGroupName": {"a": "b"}, "Tags": {}}`, "Properties validation failed for resource A with message: #/LogGroupName: expected type: String, found: JSONObject\n#/Tags: expected type: JSONArray, found: JSONObject"},
 	}
 	b := newBench(t)
 	for _, tt := range tests {

@@ -109,22 +109,16 @@ func (p *schemaParser) kind() *schema {
 	return &schema{kind: w}
 }
 
-// problems collects what is wrong with a resource's properties.
-type problems struct {
-	extraneous []string
-	others     []string
-}
+// problems collects what is wrong with a resource's properties, in the words of AWS's schema validator.
+type problems []string
 
 // coerce returns props with every value in the type that the schema asks for: CloudFormation takes "true",
 // "3" and 3 where the service wants a bool, a number or a string.
 func (s *schema) coerce(logicalID string, props map[string]any) (map[string]any, error) {
 	var p problems
 	v := s.value(props, "", &p)
-	switch {
-	case p.extraneous != nil:
-		return nil, invalid("Properties validation failed for resource %s with message: [%s]", logicalID, strings.Join(p.extraneous, ", "))
-	case p.others != nil:
-		return nil, invalid("Property validation failure: [%s]", strings.Join(p.others, ", "))
+	if p != nil {
+		return nil, invalid("Properties validation failed for resource %s with message: %s", logicalID, strings.Join(p, "\n"))
 	}
 	return v.(map[string]any), nil
 }
@@ -141,7 +135,7 @@ func (s *schema) value(v any, path string, p *problems) any {
 	case "list":
 		list, ok := v.([]any)
 		if !ok {
-			return p.mismatch(path, "Array")
+			return p.mismatch(path, "JSONArray", v)
 		}
 		out := make([]any, len(list))
 		for i, e := range list {
@@ -151,7 +145,7 @@ func (s *schema) value(v any, path string, p *problems) any {
 	case "map":
 		m, ok := v.(map[string]any)
 		if !ok {
-			return p.mismatch(path, "Object")
+			return p.mismatch(path, "JSONObject", v)
 		}
 		out := map[string]any{}
 		for k, e := range m {
@@ -165,20 +159,20 @@ func (s *schema) value(v any, path string, p *problems) any {
 func (s *schema) object(v any, path string, p *problems) any {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return p.mismatch(path, "Object")
+		return p.mismatch(path, "JSONObject", v)
 	}
 	out := map[string]any{}
 	for _, k := range sortedKeys(m) {
 		f := s.fields[k]
 		if f == nil {
-			p.extraneous = append(p.extraneous, "#"+path+": extraneous key ["+k+"] is not permitted")
+			p.say(path, "extraneous key ["+k+"] is not permitted")
 			continue
 		}
 		out[k] = f.value(m[k], path+"/"+k, p)
 	}
 	for _, k := range sortedKeys(s.fields) {
 		if _, given := m[k]; s.fields[k].required && !given {
-			p.others = append(p.others, "The property {"+path+"/"+k+"} is required")
+			p.say(path, "required key ["+k+"] not found")
 		}
 	}
 	return out
@@ -189,35 +183,50 @@ func (s *schema) scalar(v any, path string, p *problems) any {
 	switch s.kind {
 	case "string":
 		if !ok {
-			return p.mismatch(path, "String")
+			return p.mismatch(path, "String", v)
 		}
 		return text
 	case "bool":
 		if strings.EqualFold(text, "true") || strings.EqualFold(text, "false") {
 			return strings.EqualFold(text, "true")
 		}
-		return p.mismatch(path, "Boolean")
+		return p.mismatch(path, "Boolean", v)
 	case "int":
 		n, err := strconv.ParseInt(text, 10, 64)
 		if f, ferr := strconv.ParseFloat(text, 64); err != nil && ferr == nil && f == float64(int64(f)) {
 			n, err = int64(f), nil // 5.0, as some tools write 5
 		}
 		if err != nil {
-			return p.mismatch(path, "Integer")
+			return p.mismatch(path, "Integer", v)
 		}
 		return json.Number(strconv.FormatInt(n, 10))
 	case "num":
 		f, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return p.mismatch(path, "Number")
+			return p.mismatch(path, "Number", v)
 		}
 		return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
 	}
 	panic("cloudformation: schema has no type " + s.kind)
 }
 
-func (p *problems) mismatch(path, kind string) any {
-	p.others = append(p.others, "Value of property {"+path+"} does not match type {"+kind+"}")
+func (p *problems) say(path, problem string) { *p = append(*p, "#"+path+": "+problem) }
+
+func (p *problems) mismatch(path, kind string, v any) any {
+	found := "String"
+	switch v.(type) {
+	case []any:
+		found = "JSONArray"
+	case map[string]any:
+		found = "JSONObject"
+	case bool:
+		found = "Boolean"
+	case json.Number:
+		found = "Number"
+	case nil:
+		found = "Null"
+	}
+	p.say(path, "expected type: "+kind+", found: "+found)
 	return nil
 }
 

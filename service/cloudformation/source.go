@@ -21,7 +21,7 @@ func (s *Service) text(ctx context.Context, c cloud.Caller, body, location *stri
 	case body != nil:
 		if len(*body) > cfn.MaxBodyBytes {
 			return nil, invalid("1 validation error detected: Value '%s' at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d",
-				(*body)[:64]+"…", cfn.MaxBodyBytes)
+				strings.ToValidUTF8((*body)[:64], "")+"…", cfn.MaxBodyBytes)
 		}
 		return []byte(*body), nil
 	case location != nil:
