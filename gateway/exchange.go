@@ -220,7 +220,7 @@ func (x *exchange) wireRequest(t *target) (*wire.Request, error) {
 			return nil, err
 		}
 		req.Header = header
-		if t.family == familyQuery && !isForm(x.r) {
+		if t.isQuery() && !isForm(x.r) {
 			body = []byte(x.r.URL.RawQuery)
 		}
 		req.Body, req.Length = bytes.NewReader(body), int64(len(body))

@@ -104,6 +104,12 @@ func testServices() []service.Service {
 			Protocols: []service.Protocol{service.RPCv2CBOR, service.AWSJSON10, service.AWSQuery}, Operations: say("/"), Errors: faults}, Operations: answers},
 		{API: &service.API{Name: "machines", ServiceID: "Machines", Version: "6", Endpoint: "machines", SigningName: "machines", XMLNamespace: "urn:machines",
 			Protocols: []service.Protocol{service.EC2Query}, Operations: say("/"), Errors: faults}, Operations: answers},
+		{API: &service.API{Name: "mail", ServiceID: "Mail", Version: "7", Endpoint: "mail", SigningName: "mail",
+			Protocols: []service.Protocol{service.AWSQuery}, Operations: say("/"), Errors: faults}, Operations: answers},
+		{API: &service.API{Name: "mail2", ServiceID: "Mail2", Version: "8", Endpoint: "mail", SigningName: "mail",
+			Protocols: []service.Protocol{service.RestJSON}, Operations: say("/v2/say"), Errors: faults}, Operations: answers},
+		{API: &service.API{Name: "zones", ServiceID: "Zones", Version: "9", Endpoint: "zones", SigningName: "zones",
+			Protocols: []service.Protocol{service.RestXML}, Operations: say("/2013-04-01/say"), Errors: faults}, Operations: answers},
 		{API: &service.API{Name: "s3", ServiceID: "S3", Version: "4", Endpoint: "s3", SigningName: "s3",
 			Protocols: []service.Protocol{service.RestXML}, Errors: faults, Operations: []service.OperationModel{
 				{Name: "PutObject", Method: "PUT", URI: "/{Bucket}/{Key+}", Input: reflect.TypeFor[objectInput](), Output: reflect.TypeFor[objectOutput]()},

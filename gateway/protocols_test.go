@@ -35,6 +35,9 @@ func TestProtocolsOfOneService(t *testing.T) {
 		{"query", c.Query("meters", url.Values{"Action": {"Say"}, "Version": {"5"}, "Name": {"hello"}}), 200, "<SayResult><Name>hello</Name></SayResult>", "Content-Type=text/xml"},
 		{"ec2", c.Query("machines", url.Values{"Action": {"Say"}, "Version": {"6"}, "Name": {"hello"}}), 200, `<SayResponse xmlns="urn:machines"><requestId>`, "Content-Type=text/xml;charset=UTF-8"},
 		{"ec2, a fault", c.Query("machines", url.Values{"Action": {"Say"}, "Version": {"6"}, "Name": {"absent"}}), 404, `<Response><Errors><Error><Code>NoSuchThing</Code>`, ""},
+		{"of two services with one scope, the query", c.Query("mail", url.Values{"Action": {"Say"}, "Version": {"7"}, "Name": {"hello"}}), 200, "<SayResult><Name>hello</Name></SayResult>", ""},
+		{"of two services with one scope, the other", c.REST("mail", "POST", "/v2/say", `{"Name":"hello"}`), 200, `{"Name":"hello"}`, "Content-Type=application/json"},
+		{"XML in a body", c.REST("zones", "POST", "/2013-04-01/say", "<SayRequest><Name>hello</Name></SayRequest>"), 200, "<Name>hello</Name>", "Content-Type=application/xml"},
 		{"the path without the header", c.REST("s3", "PUT", path+"Say", "x"), 200, "x", ""}, // an object of the bucket "service"
 	} {
 		if tt.reply.Status != tt.status || !strings.Contains(string(tt.reply.Body), tt.holds) {

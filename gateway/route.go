@@ -31,6 +31,11 @@ func (t *target) api() *service.API {
 
 func (t *target) codec() (wire.Codec, bool) { return protocol.For(t.protocol) }
 
+// isQuery tells whether the protocol is one of the query protocols, whose parameters may stand in the URL.
+func (t *target) isQuery() bool {
+	return t.protocol == service.AWSQuery || t.protocol == service.EC2Query
+}
+
 // route finds the operation of a request that is not for a published endpoint. It may read a form body.
 func (x *exchange) route() (target, error) {
 	if name := x.r.Header.Get("X-Amz-Target"); name != "" {
@@ -117,6 +122,9 @@ func (x *exchange) routeQuery() (t target, ok bool, err error) {
 		}
 	}
 	action, version := form.Get("Action"), form.Get("Version")
+	if action == "" && anyHasRoutes(x.candidates()) {
+		return t, false, nil // "ses" is two services, one of them with request URIs
+	}
 	r := x.queryRoom(action, version)
 	if r == nil {
 		if action == "" || x.signedFor("s3") || len(x.candidates()) > 0 {
@@ -161,6 +169,15 @@ func (x *exchange) queryRoom(action, version string) *room {
 func anySpeaksQuery(rooms []*room) bool {
 	for _, r := range rooms {
 		if speaks(r.api, service.AWSQuery) || speaks(r.api, service.EC2Query) {
+			return true
+		}
+	}
+	return false
+}
+
+func anyHasRoutes(rooms []*room) bool {
+	for _, r := range rooms {
+		if r.routes != nil {
 			return true
 		}
 	}

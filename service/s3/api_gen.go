@@ -424,7 +424,7 @@ type CreateBucketInput struct {
 	_                          struct{}                   `shape:"CreateBucketRequest" payload:"CreateBucketConfiguration"`
 	ACL                        *string                    `wire:"x-amz-acl" in:"header" enum:"private,public-read,public-read-write,authenticated-read"`
 	Bucket                     *string                    `in:"uri" req:""`
-	CreateBucketConfiguration  *CreateBucketConfiguration `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	CreateBucketConfiguration  *CreateBucketConfiguration `wire:"CreateBucketConfiguration" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	GrantFullControl           *string                    `wire:"x-amz-grant-full-control" in:"header"`
 	GrantRead                  *string                    `wire:"x-amz-grant-read" in:"header"`
 	GrantReadACP               *string                    `wire:"x-amz-grant-read-acp" in:"header"`
@@ -473,7 +473,7 @@ type CreateBucketMetadataConfigurationInput struct {
 	Bucket                *string                `in:"uri" req:""`
 	ContentMD5            *string                `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm     *string                `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	MetadataConfiguration *MetadataConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	MetadataConfiguration *MetadataConfiguration `wire:"MetadataConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner   *string                `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -514,7 +514,7 @@ type CreateBucketMetadataTableConfigurationInput struct {
 	Bucket                     *string                     `in:"uri" req:""`
 	ContentMD5                 *string                     `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm          *string                     `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	MetadataTableConfiguration *MetadataTableConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	MetadataTableConfiguration *MetadataTableConfiguration `wire:"MetadataTableConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner        *string                     `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -759,7 +759,7 @@ type DeleteObjectTaggingOutput struct {
 type DeleteObjectsInput struct {
 	_                         struct{} `shape:"DeleteObjectsRequest" payload:"Delete"`
 	Bucket                    *string  `in:"uri" req:""`
-	Delete                    *Delete  `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	Delete                    *Delete  `wire:"Delete" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	MFA                       *string  `wire:"x-amz-mfa" in:"header"`
 	RequestPayer              *string  `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	BypassGovernanceRetention *bool    `wire:"x-amz-bypass-governance-retention" in:"header"`
@@ -1797,7 +1797,7 @@ type GetObjectLegalHoldInput struct {
 
 type GetObjectLegalHoldOutput struct {
 	_         struct{}             `payload:"LegalHold"`
-	LegalHold *ObjectLockLegalHold `in:"payload"`
+	LegalHold *ObjectLockLegalHold `wire:"LegalHold" in:"payload"`
 }
 
 type ObjectLockLegalHold struct {
@@ -1847,7 +1847,7 @@ type GetObjectRetentionInput struct {
 
 type GetObjectRetentionOutput struct {
 	_         struct{}             `payload:"Retention"`
-	Retention *ObjectLockRetention `in:"payload"`
+	Retention *ObjectLockRetention `wire:"Retention" in:"payload"`
 }
 
 type ObjectLockRetention struct {
@@ -2352,13 +2352,13 @@ type PutBucketAbacInput struct {
 	ContentMD5          *string     `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string     `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 	ExpectedBucketOwner *string     `wire:"x-amz-expected-bucket-owner" in:"header"`
-	AbacStatus          *AbacStatus `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AbacStatus          *AbacStatus `wire:"AbacStatus" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 }
 
 type PutBucketAccelerateConfigurationInput struct {
 	_                       struct{}                 `shape:"PutBucketAccelerateConfigurationRequest" payload:"AccelerateConfiguration"`
 	Bucket                  *string                  `in:"uri" req:""`
-	AccelerateConfiguration *AccelerateConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AccelerateConfiguration *AccelerateConfiguration `wire:"AccelerateConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner     *string                  `wire:"x-amz-expected-bucket-owner" in:"header"`
 	ChecksumAlgorithm       *string                  `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 }
@@ -2370,7 +2370,7 @@ type AccelerateConfiguration struct {
 type PutBucketAclInput struct {
 	_                   struct{}             `shape:"PutBucketAclRequest" payload:"AccessControlPolicy"`
 	ACL                 *string              `wire:"x-amz-acl" in:"header" enum:"private,public-read,public-read-write,authenticated-read"`
-	AccessControlPolicy *AccessControlPolicy `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AccessControlPolicy *AccessControlPolicy `wire:"AccessControlPolicy" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	Bucket              *string              `in:"uri" req:""`
 	ContentMD5          *string              `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string              `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
@@ -2391,14 +2391,14 @@ type PutBucketAnalyticsConfigurationInput struct {
 	_                      struct{}                `shape:"PutBucketAnalyticsConfigurationRequest" payload:"AnalyticsConfiguration"`
 	Bucket                 *string                 `in:"uri" req:""`
 	Id                     *string                 `wire:"id" in:"query" req:""`
-	AnalyticsConfiguration *AnalyticsConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AnalyticsConfiguration *AnalyticsConfiguration `wire:"AnalyticsConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner    *string                 `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
 type PutBucketCorsInput struct {
 	_                   struct{}           `shape:"PutBucketCorsRequest" payload:"CORSConfiguration"`
 	Bucket              *string            `in:"uri" req:""`
-	CORSConfiguration   *CORSConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	CORSConfiguration   *CORSConfiguration `wire:"CORSConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ContentMD5          *string            `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string            `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 	ExpectedBucketOwner *string            `wire:"x-amz-expected-bucket-owner" in:"header"`
@@ -2413,7 +2413,7 @@ type PutBucketEncryptionInput struct {
 	Bucket                            *string                            `in:"uri" req:""`
 	ContentMD5                        *string                            `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm                 *string                            `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	ServerSideEncryptionConfiguration *ServerSideEncryptionConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	ServerSideEncryptionConfiguration *ServerSideEncryptionConfiguration `wire:"ServerSideEncryptionConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner               *string                            `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2422,14 +2422,14 @@ type PutBucketIntelligentTieringConfigurationInput struct {
 	Bucket                          *string                          `in:"uri" req:""`
 	Id                              *string                          `wire:"id" in:"query" req:""`
 	ExpectedBucketOwner             *string                          `wire:"x-amz-expected-bucket-owner" in:"header"`
-	IntelligentTieringConfiguration *IntelligentTieringConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	IntelligentTieringConfiguration *IntelligentTieringConfiguration `wire:"IntelligentTieringConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 }
 
 type PutBucketInventoryConfigurationInput struct {
 	_                      struct{}                `shape:"PutBucketInventoryConfigurationRequest" payload:"InventoryConfiguration"`
 	Bucket                 *string                 `in:"uri" req:""`
 	Id                     *string                 `wire:"id" in:"query" req:""`
-	InventoryConfiguration *InventoryConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	InventoryConfiguration *InventoryConfiguration `wire:"InventoryConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner    *string                 `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2438,7 +2438,7 @@ type PutBucketLifecycleInput struct {
 	Bucket                 *string                 `in:"uri" req:""`
 	ContentMD5             *string                 `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm      *string                 `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	LifecycleConfiguration *LifecycleConfiguration `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	LifecycleConfiguration *LifecycleConfiguration `wire:"LifecycleConfiguration" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner    *string                 `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2450,7 +2450,7 @@ type PutBucketLifecycleConfigurationInput struct {
 	_                                  struct{}                      `shape:"PutBucketLifecycleConfigurationRequest" payload:"LifecycleConfiguration"`
 	Bucket                             *string                       `in:"uri" req:""`
 	ChecksumAlgorithm                  *string                       `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	LifecycleConfiguration             *BucketLifecycleConfiguration `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	LifecycleConfiguration             *BucketLifecycleConfiguration `wire:"LifecycleConfiguration" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner                *string                       `wire:"x-amz-expected-bucket-owner" in:"header"`
 	TransitionDefaultMinimumObjectSize *string                       `wire:"x-amz-transition-default-minimum-object-size" in:"header" enum:"varies_by_storage_class,all_storage_classes_128K"`
 }
@@ -2466,7 +2466,7 @@ type PutBucketLifecycleConfigurationOutput struct {
 type PutBucketLoggingInput struct {
 	_                   struct{}             `shape:"PutBucketLoggingRequest" payload:"BucketLoggingStatus"`
 	Bucket              *string              `in:"uri" req:""`
-	BucketLoggingStatus *BucketLoggingStatus `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	BucketLoggingStatus *BucketLoggingStatus `wire:"BucketLoggingStatus" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ContentMD5          *string              `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string              `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 	ExpectedBucketOwner *string              `wire:"x-amz-expected-bucket-owner" in:"header"`
@@ -2480,7 +2480,7 @@ type PutBucketMetricsConfigurationInput struct {
 	_                    struct{}              `shape:"PutBucketMetricsConfigurationRequest" payload:"MetricsConfiguration"`
 	Bucket               *string               `in:"uri" req:""`
 	Id                   *string               `wire:"id" in:"query" req:""`
-	MetricsConfiguration *MetricsConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	MetricsConfiguration *MetricsConfiguration `wire:"MetricsConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner  *string               `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2489,14 +2489,14 @@ type PutBucketNotificationInput struct {
 	Bucket                    *string                              `in:"uri" req:""`
 	ContentMD5                *string                              `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm         *string                              `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	NotificationConfiguration *NotificationConfigurationDeprecated `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	NotificationConfiguration *NotificationConfigurationDeprecated `wire:"NotificationConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner       *string                              `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
 type PutBucketNotificationConfigurationInput struct {
 	_                         struct{}                   `shape:"PutBucketNotificationConfigurationRequest" payload:"NotificationConfiguration"`
 	Bucket                    *string                    `in:"uri" req:""`
-	NotificationConfiguration *NotificationConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	NotificationConfiguration *NotificationConfiguration `wire:"NotificationConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner       *string                    `wire:"x-amz-expected-bucket-owner" in:"header"`
 	SkipDestinationValidation *bool                      `wire:"x-amz-skip-destination-validation" in:"header"`
 }
@@ -2506,7 +2506,7 @@ type PutBucketOwnershipControlsInput struct {
 	Bucket              *string            `in:"uri" req:""`
 	ContentMD5          *string            `wire:"Content-MD5" in:"header"`
 	ExpectedBucketOwner *string            `wire:"x-amz-expected-bucket-owner" in:"header"`
-	OwnershipControls   *OwnershipControls `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	OwnershipControls   *OwnershipControls `wire:"OwnershipControls" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ChecksumAlgorithm   *string            `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 }
 
@@ -2525,7 +2525,7 @@ type PutBucketReplicationInput struct {
 	Bucket                   *string                   `in:"uri" req:""`
 	ContentMD5               *string                   `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm        *string                   `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	ReplicationConfiguration *ReplicationConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	ReplicationConfiguration *ReplicationConfiguration `wire:"ReplicationConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	Token                    *string                   `wire:"x-amz-bucket-object-lock-token" in:"header"`
 	ExpectedBucketOwner      *string                   `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
@@ -2535,7 +2535,7 @@ type PutBucketRequestPaymentInput struct {
 	Bucket                      *string                      `in:"uri" req:""`
 	ContentMD5                  *string                      `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm           *string                      `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	RequestPaymentConfiguration *RequestPaymentConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	RequestPaymentConfiguration *RequestPaymentConfiguration `wire:"RequestPaymentConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner         *string                      `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2548,7 +2548,7 @@ type PutBucketTaggingInput struct {
 	Bucket              *string  `in:"uri" req:""`
 	ContentMD5          *string  `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string  `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	Tagging             *Tagging `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	Tagging             *Tagging `wire:"Tagging" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner *string  `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2562,7 +2562,7 @@ type PutBucketVersioningInput struct {
 	ContentMD5              *string                  `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm       *string                  `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 	MFA                     *string                  `wire:"x-amz-mfa" in:"header"`
-	VersioningConfiguration *VersioningConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	VersioningConfiguration *VersioningConfiguration `wire:"VersioningConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner     *string                  `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2576,7 +2576,7 @@ type PutBucketWebsiteInput struct {
 	Bucket               *string               `in:"uri" req:""`
 	ContentMD5           *string               `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm    *string               `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	WebsiteConfiguration *WebsiteConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	WebsiteConfiguration *WebsiteConfiguration `wire:"WebsiteConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner  *string               `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2680,7 +2680,7 @@ type EncryptionTypeMismatch struct {
 type PutObjectAclInput struct {
 	_                   struct{}             `shape:"PutObjectAclRequest" payload:"AccessControlPolicy"`
 	ACL                 *string              `wire:"x-amz-acl" in:"header" enum:"private,public-read,public-read-write,authenticated-read,aws-exec-read,bucket-owner-read,bucket-owner-full-control"`
-	AccessControlPolicy *AccessControlPolicy `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AccessControlPolicy *AccessControlPolicy `wire:"AccessControlPolicy" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	Bucket              *string              `in:"uri" req:""`
 	ContentMD5          *string              `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string              `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
@@ -2759,7 +2759,7 @@ type PutObjectLegalHoldInput struct {
 	_                   struct{}             `shape:"PutObjectLegalHoldRequest" payload:"LegalHold"`
 	Bucket              *string              `in:"uri" req:""`
 	Key                 *string              `in:"uri" req:"" len:"1:"`
-	LegalHold           *ObjectLockLegalHold `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	LegalHold           *ObjectLockLegalHold `wire:"LegalHold" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	RequestPayer        *string              `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	VersionId           *string              `wire:"versionId" in:"query"`
 	ContentMD5          *string              `wire:"Content-MD5" in:"header"`
@@ -2774,7 +2774,7 @@ type PutObjectLegalHoldOutput struct {
 type PutObjectLockConfigurationInput struct {
 	_                       struct{}                 `shape:"PutObjectLockConfigurationRequest" payload:"ObjectLockConfiguration"`
 	Bucket                  *string                  `in:"uri" req:""`
-	ObjectLockConfiguration *ObjectLockConfiguration `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	ObjectLockConfiguration *ObjectLockConfiguration `wire:"ObjectLockConfiguration" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	RequestPayer            *string                  `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	Token                   *string                  `wire:"x-amz-bucket-object-lock-token" in:"header"`
 	ContentMD5              *string                  `wire:"Content-MD5" in:"header"`
@@ -2790,7 +2790,7 @@ type PutObjectRetentionInput struct {
 	_                         struct{}             `shape:"PutObjectRetentionRequest" payload:"Retention"`
 	Bucket                    *string              `in:"uri" req:""`
 	Key                       *string              `in:"uri" req:"" len:"1:"`
-	Retention                 *ObjectLockRetention `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	Retention                 *ObjectLockRetention `wire:"Retention" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	RequestPayer              *string              `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	VersionId                 *string              `wire:"versionId" in:"query"`
 	BypassGovernanceRetention *bool                `wire:"x-amz-bypass-governance-retention" in:"header"`
@@ -2810,7 +2810,7 @@ type PutObjectTaggingInput struct {
 	VersionId           *string  `wire:"versionId" in:"query"`
 	ContentMD5          *string  `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm   *string  `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	Tagging             *Tagging `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	Tagging             *Tagging `wire:"Tagging" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner *string  `wire:"x-amz-expected-bucket-owner" in:"header"`
 	RequestPayer        *string  `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 }
@@ -2824,7 +2824,7 @@ type PutPublicAccessBlockInput struct {
 	Bucket                         *string                         `in:"uri" req:""`
 	ContentMD5                     *string                         `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm              *string                         `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	PublicAccessBlockConfiguration *PublicAccessBlockConfiguration `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	PublicAccessBlockConfiguration *PublicAccessBlockConfiguration `wire:"PublicAccessBlockConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner            *string                         `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -2855,7 +2855,7 @@ type RestoreObjectInput struct {
 	Bucket              *string         `in:"uri" req:""`
 	Key                 *string         `in:"uri" req:"" len:"1:"`
 	VersionId           *string         `wire:"versionId" in:"query"`
-	RestoreRequest      *RestoreRequest `in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	RestoreRequest      *RestoreRequest `wire:"RestoreRequest" in:"payload" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	RequestPayer        *string         `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	ChecksumAlgorithm   *string         `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
 	ExpectedBucketOwner *string         `wire:"x-amz-expected-bucket-owner" in:"header"`
@@ -3031,7 +3031,7 @@ type UpdateBucketMetadataAnnotationTableConfigurationInput struct {
 	Bucket                       *string                              `in:"uri" req:""`
 	ContentMD5                   *string                              `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm            *string                              `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	AnnotationTableConfiguration *AnnotationTableConfigurationUpdates `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	AnnotationTableConfiguration *AnnotationTableConfigurationUpdates `wire:"AnnotationTableConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner          *string                              `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -3046,7 +3046,7 @@ type UpdateBucketMetadataInventoryTableConfigurationInput struct {
 	Bucket                      *string                             `in:"uri" req:""`
 	ContentMD5                  *string                             `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm           *string                             `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	InventoryTableConfiguration *InventoryTableConfigurationUpdates `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	InventoryTableConfiguration *InventoryTableConfigurationUpdates `wire:"InventoryTableConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner         *string                             `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -3060,7 +3060,7 @@ type UpdateBucketMetadataJournalTableConfigurationInput struct {
 	Bucket                    *string                           `in:"uri" req:""`
 	ContentMD5                *string                           `wire:"Content-MD5" in:"header"`
 	ChecksumAlgorithm         *string                           `wire:"x-amz-sdk-checksum-algorithm" in:"header" enum:"CRC32,CRC32C,SHA1,SHA256,CRC64NVME,SHA512,MD5,XXHASH64,XXHASH3,XXHASH128"`
-	JournalTableConfiguration *JournalTableConfigurationUpdates `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	JournalTableConfiguration *JournalTableConfigurationUpdates `wire:"JournalTableConfiguration" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	ExpectedBucketOwner       *string                           `wire:"x-amz-expected-bucket-owner" in:"header"`
 }
 
@@ -3073,7 +3073,7 @@ type UpdateObjectEncryptionInput struct {
 	Bucket              *string           `in:"uri" req:""`
 	Key                 *string           `in:"uri" req:"" len:"1:"`
 	VersionId           *string           `wire:"versionId" in:"query"`
-	ObjectEncryption    *ObjectEncryption `in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
+	ObjectEncryption    *ObjectEncryption `wire:"ObjectEncryption" in:"payload" req:"" ns:"http://s3.amazonaws.com/doc/2006-03-01/"`
 	RequestPayer        *string           `wire:"x-amz-request-payer" in:"header" enum:"requester"`
 	ExpectedBucketOwner *string           `wire:"x-amz-expected-bucket-owner" in:"header"`
 	ContentMD5          *string           `wire:"Content-MD5" in:"header"`

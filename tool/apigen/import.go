@@ -9,19 +9,25 @@ import (
 	"path/filepath"
 )
 
-// importModel reads one model of botocore and writes its intermediate form to file.
-func importModel(data, source, version, file string) error {
+// botocoreModel reads one model of botocore.
+func botocoreModel(data, source, version string) (*model, error) {
 	f, err := os.Open(filepath.Join(data, source, version, "service-2.json.gz"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m := &model{}
-	if err := json.NewDecoder(z).Decode(m); err != nil {
+	return m, json.NewDecoder(z).Decode(m)
+}
+
+// importModel reads one model of botocore and writes its intermediate form to file.
+func importModel(data, source, version, file string) error {
+	m, err := botocoreModel(data, source, version)
+	if err != nil {
 		return err
 	}
 	out, err := m.intermediate()

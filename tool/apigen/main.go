@@ -1,6 +1,7 @@
 // Command apigen turns AWS's API models into the types and operation tables of the services.
 //
 //	apigen import DIR   reads botocore's data folder (…/botocore/data) and writes the intermediate form, models/NAME.json
+//	apigen stubs DIR    reads the same and writes wire/boto/shapes_test.go: two operations of every service, for tests
 //	apigen [NAME...]    writes service/NAME/api_gen.go from the intermediate form; all of them without a name
 //
 // The intermediate form is committed: it is the models without their documentation, one shape a line, so
@@ -48,6 +49,9 @@ func run(args []string) error {
 			}
 		}
 		return nil
+	}
+	if len(args) == 2 && args[0] == "stubs" {
+		return writeStubs(args[1], filepath.Join(root, "wire", "boto", "shapes_test.go"))
 	}
 	wanted := map[string]bool{}
 	for _, name := range args {

@@ -46,7 +46,7 @@ func (g *generator) memberTags(name, m, field string) string {
 	if m != field {
 		t = append(t, "name", m)
 	}
-	if r.LocationName != "" && r.LocationName != m {
+	if r.LocationName != "" && (r.LocationName != m || s.Payload == m) { // a payload without a name is called as its shape
 		t = append(t, "wire", r.LocationName)
 	}
 	if r.Location != "" {
@@ -64,7 +64,7 @@ func (g *generator) memberTags(name, m, field string) string {
 	if s.EventStream && g.model.Shapes.m[r.Shape].Exception {
 		t = append(t, "exception", "")
 	}
-	if g.inputs[name] && slices.Contains(s.Required, m) {
+	if !g.unbound && g.inputs[name] && slices.Contains(s.Required, m) {
 		t = append(t, "req", "")
 	}
 	for _, f := range []struct {
@@ -78,7 +78,7 @@ func (g *generator) memberTags(name, m, field string) string {
 			t = append(t, f.key, "")
 		}
 	}
-	return quoteTag(append(t, g.valueTags(r, "", g.inputs[name])...))
+	return quoteTag(append(t, g.valueTags(r, "", g.inputs[name] && !g.unbound)...))
 }
 
 // valueTags are the tags of a value of r's shape and of its elements, each key behind prefix.
