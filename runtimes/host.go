@@ -145,17 +145,3 @@ func CodeMounts(fn Function) []driver.Mount {
 	}
 	return m
 }
-
-// Nearest picks the installed version for a wanted one: itself, else the nearest newer, else the newest. have is sorted,
-// oldest first; compare says how versions are ordered. ok is false when nothing is installed.
-func Nearest(want string, have []Interpreter, compare func(a, b string) int) (Interpreter, bool) {
-	for _, i := range have {
-		if compare(i.Major, want) >= 0 {
-			return i, true
-		}
-	}
-	if len(have) == 0 {
-		return Interpreter{}, false
-	}
-	return have[len(have)-1], true
-}

@@ -1,7 +1,6 @@
 package runtimes_test
 
 import (
-	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -10,18 +9,6 @@ import (
 	"lambent/runtimes"
 	"lambent/runtimes/provided"
 )
-
-func TestNearest(t *testing.T) {
-	have := []runtimes.Interpreter{{Major: "18"}, {Major: "20"}, {Major: "24"}}
-	for want, got := range map[string]string{"12": "18", "18": "18", "22": "24", "24": "24", "26": "24"} {
-		if i, ok := runtimes.Nearest(want, have, cmp.Compare[string]); !ok || i.Major != got {
-			t.Errorf("for %s: %q, want %q", want, i.Major, got)
-		}
-	}
-	if _, ok := runtimes.Nearest("1", nil, cmp.Compare[string]); ok {
-		t.Error("found one in nothing")
-	}
-}
 
 func TestUnknownRuntime(t *testing.T) {
 	s := runtimes.NewSet(provided.Runtime{})

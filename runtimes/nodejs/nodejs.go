@@ -8,18 +8,12 @@ package nodejs
 
 import (
 	"cmp"
-	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"lambent/runtimes"
 	"lambent/sandbox/driver"
@@ -38,17 +32,14 @@ var identifiers = []struct{ name, major string }{
 const oldest = 16
 
 // Runtime is the family of Node.js runtimes.
-type Runtime struct {
-	search []string
-	find   sync.Once
-	found  []runtimes.Interpreter // oldest first
-}
+type Runtime struct{ found runtimes.Interpreters }
 
 var _ runtimes.Runtime = (*Runtime)(nil)
 
-// New returns the family. search are glob patterns of interpreters; the first that is found of a version is taken. Nothing
-// is run before the first use.
-func New(search []string) *Runtime { return &Runtime{search: search} }
+// New returns the family. search are glob patterns of interpreters.
+func New(search []string) *Runtime {
+	return &Runtime{runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
+}
 
 // Search is where interpreters usually are. home is the operator's home folder, "" to leave it out.
 func Search(home string) []string {
@@ -71,44 +62,18 @@ func (r *Runtime) Names() []string {
 // Installed implements runtimes.Runtime.
 func (r *Runtime) Installed() []runtimes.Version {
 	var list []runtimes.Version
-	for _, i := range r.interpreters() {
+	for _, i := range r.found.All() {
 		list = append(list, runtimes.Version{Name: "nodejs" + i.Major + ".x", Version: i.Version, Path: i.Path})
 	}
 	return list
 }
 
-func (r *Runtime) interpreters() []runtimes.Interpreter {
-	r.find.Do(func() {
-		for _, pattern := range r.search {
-			paths, _ := filepath.Glob(pattern)
-			for _, path := range paths {
-				r.add(path)
-			}
-		}
-		slices.SortFunc(r.found, func(a, b runtimes.Interpreter) int { return compare(a.Major, b.Major) })
-	})
-	return r.found
-}
-
-func (r *Runtime) add(path string) {
-	i, ok := runtimes.Locate(path)
-	if !ok || slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Path == i.Path }) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, i.Path, "--version").Output()
-	if err != nil {
-		return
-	}
-	i.Version = strings.TrimPrefix(strings.TrimSpace(string(out)), "v")
-	i.Major, _, _ = strings.Cut(i.Version, ".")
-	if n, err := strconv.Atoi(i.Major); err != nil || n < oldest {
-		return
-	}
-	if !slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Major == i.Major }) {
-		r.found = append(r.found, i)
-	}
+// version reads "v20.11.1".
+func version(printed string) (full, major string, ok bool) {
+	full = strings.TrimPrefix(strings.TrimSpace(printed), "v")
+	major, _, _ = strings.Cut(full, ".")
+	n, err := strconv.Atoi(major)
+	return full, major, err == nil && n >= oldest
 }
 
 func compare(a, b string) int {
@@ -125,7 +90,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 			want = i.major
 		}
 	}
-	node, ok := runtimes.Nearest(want, r.interpreters(), compare)
+	node, ok := r.found.Nearest(want)
 	if !ok {
 		return runtimes.Plan{}, fmt.Errorf("no Node.js of version %d or newer is installed on this host (on Debian: apt-get install nodejs)", oldest)
 	}

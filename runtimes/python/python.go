@@ -10,18 +10,13 @@ package python
 
 import (
 	"cmp"
-	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"lambent/runtimes"
 	"lambent/sandbox/driver"
@@ -37,21 +32,19 @@ var identifiers = []string{"python2.7", "python3.6", "python3.7", "python3.8", "
 const oldest = 6
 
 // Runtime is the family of Python runtimes.
-type Runtime struct {
-	search []string
-	find   sync.Once
-	found  []runtimes.Interpreter // oldest first
-}
+type Runtime struct{ found runtimes.Interpreters }
 
 var _ runtimes.Runtime = (*Runtime)(nil)
 
-// New returns the family. search are glob patterns of interpreters; the first that is found of a version is taken. Nothing
-// is run before the first use.
-func New(search []string) *Runtime { return &Runtime{search: search} }
+// New returns the family. search are glob patterns of interpreters.
+func New(search []string) *Runtime {
+	return &Runtime{runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
+}
 
 // Search is where interpreters usually are. home is the operator's home folder, "" to leave it out.
 func Search(home string) []string {
-	dirs := []string{"/usr/bin/python3", "/usr/bin/python3.[0-9]*", "/usr/local/bin/python3.[0-9]*", "/opt/python*/bin/python3"}
+	dirs := []string{"/usr/bin/python3", "/usr/bin/python3.[0-9]", "/usr/bin/python3.[0-9][0-9]", // and not python3.11-config
+		"/usr/local/bin/python3.[0-9]", "/usr/local/bin/python3.[0-9][0-9]", "/opt/python*/bin/python3"}
 	if home != "" {
 		dirs = append(dirs, home+"/.pyenv/versions/3.*/bin/python3", home+"/.local/share/uv/python/cpython-3.*/bin/python3",
 			home+"/.asdf/installs/python/3.*/bin/python3")
@@ -65,49 +58,19 @@ func (r *Runtime) Names() []string { return slices.Clone(identifiers) }
 // Installed implements runtimes.Runtime.
 func (r *Runtime) Installed() []runtimes.Version {
 	var list []runtimes.Version
-	for _, i := range r.interpreters() {
+	for _, i := range r.found.All() {
 		list = append(list, runtimes.Version{Name: "python" + i.Major, Version: i.Version, Path: i.Path})
 	}
 	return list
 }
 
-func (r *Runtime) interpreters() []runtimes.Interpreter {
-	r.find.Do(func() {
-		for _, pattern := range r.search {
-			paths, _ := filepath.Glob(pattern)
-			for _, path := range paths {
-				r.add(path)
-			}
-		}
-		slices.SortFunc(r.found, func(a, b runtimes.Interpreter) int { return compare(a.Major, b.Major) })
-	})
-	return r.found
-}
-
-func (r *Runtime) add(path string) {
-	if strings.Contains(filepath.Base(path), "-") {
-		return // python3.11-config
-	}
-	i, ok := runtimes.Locate(path)
-	if !ok || slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Path == i.Path }) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, i.Path, "--version").Output()
-	if err != nil {
-		return
-	}
-	i.Version = strings.TrimPrefix(strings.TrimSpace(string(out)), "Python ")
-	major, rest, _ := strings.Cut(i.Version, ".")
+// version reads "Python 3.11.2".
+func version(printed string) (full, major string, ok bool) {
+	full, ok = strings.CutPrefix(strings.TrimSpace(printed), "Python ")
+	three, rest, _ := strings.Cut(full, ".")
 	minor, _, _ := strings.Cut(rest, ".")
-	if n, err := strconv.Atoi(minor); err != nil || major != "3" || n < oldest {
-		return
-	}
-	i.Major = major + "." + minor
-	if !slices.ContainsFunc(r.found, func(f runtimes.Interpreter) bool { return f.Major == i.Major }) {
-		r.found = append(r.found, i)
-	}
+	n, err := strconv.Atoi(minor)
+	return full, three + "." + minor, ok && three == "3" && err == nil && n >= oldest
 }
 
 // compare orders "3.9" before "3.10".
@@ -124,7 +87,7 @@ func compare(a, b string) int {
 // Plan implements runtimes.Runtime.
 func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	want := strings.TrimPrefix(fn.Runtime, "python")
-	python, ok := runtimes.Nearest(want, r.interpreters(), compare)
+	python, ok := r.found.Nearest(want)
 	if !ok {
 		return runtimes.Plan{}, fmt.Errorf("no Python 3.%d or newer is installed on this host (on Debian: apt-get install python3)", oldest)
 	}
