@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lambent/blob"
+	"lambent/blob/driver"
 	"lambent/cli"
 	"lambent/gateway"
 	"lambent/gateway/ca"
@@ -42,6 +43,8 @@ type cloudParts struct {
 
 	ca            *ca.CA
 	store         *kv.Store
+	format        int           // of the store
+	bucket        driver.Bucket // of blobs
 	blobs         *blob.Store
 	services      []service.Service
 	resourceTypes []string // of templates
@@ -101,6 +104,9 @@ func (p *cloudParts) openData() (err error) {
 		return err
 	}
 	p.onClose(p.data.close)
+	if err := p.data.refuseHalf(); err != nil {
+		return err
+	}
 	if p.master, err = p.data.masterKey(); err != nil {
 		return err
 	}

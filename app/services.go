@@ -69,6 +69,7 @@ func (p *cloudParts) openServices() error {
 		Region:        p.config.Region,
 		Registry:      p.registry,
 		QuietRequests: !p.config.LogRequests,
+		Admin:         p.admin(),
 	})
 	others.caller = p.gateway
 	return err

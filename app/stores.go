@@ -16,6 +16,7 @@ import (
 	kvdriver "lambent/kv/driver"
 	"lambent/kv/pebblekv"
 	"lambent/kv/pgkv"
+	"lambent/upgrade"
 )
 
 // Orphans of blobs are looked for this often, and removed when they are older than the grace period: a blob
@@ -25,14 +26,24 @@ const (
 	blobGrace       = time.Hour
 )
 
-// openStores opens the ordered store and the store of large bytes.
-func (p *cloudParts) openStores() error {
+// openStores opens the stores of a cloud that serves.
+func (p *cloudParts) openStores() error { return p.openStoresIn(upgrade.Store) }
+
+// openStoresIn opens the ordered store, whose format it asks of readFormat, and the store of large bytes.
+func (p *cloudParts) openStoresIn(readFormat func(context.Context, *kv.Store) (int, error)) error {
 	engine, bucket, err := p.openEngines()
 	if err != nil {
 		return err
 	}
-	p.store = kv.New(engine)
+	p.store, p.bucket = kv.New(engine), bucket
 	p.onClose(p.store.Close)
+	p.format, err = readFormat(context.Background(), p.store)
+	switch {
+	case errors.Is(err, upgrade.ErrRestoring):
+		return explainHalf(p.data.path)
+	case err != nil:
+		return err
+	}
 	p.blobs = blob.New(bucket, p.store.In("blob"))
 	p.background("blob sweeper", p.sweepBlobs)
 	return nil

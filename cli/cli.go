@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"lambent/backup"
+	"lambent/check"
 )
 
 // Server is how cmd/lambent lets the commands run a cloud in this process.
@@ -29,6 +32,15 @@ type Server interface {
 
 	// Doctor reports what this host gives; ok is false when functions cannot run behind real walls.
 	Doctor(ctx context.Context, o ServeOptions) (Report, error)
+
+	// Backup takes a snapshot of a cloud that does not serve.
+	Backup(ctx context.Context, o ServeOptions, to *backup.Folder, tell backup.Observer) (*backup.Manifest, error)
+
+	// Restore makes a cloud of a snapshot that was verified.
+	Restore(ctx context.Context, o ServeOptions, from *backup.Folder, m *backup.Manifest, tell backup.Observer) error
+
+	// Check looks at everything that a cloud that does not serve keeps.
+	Check(ctx context.Context, o ServeOptions, tell func(rows, blobBytes int64)) (*check.Report, error)
 }
 
 // ServeOptions are the settings given on a command line.
@@ -137,6 +149,9 @@ func rootCommand(d *Deps) *cobra.Command {
 		statusCommand(d),
 		logsCommand(d),
 		invokeCommand(d),
+		backupCommand(d),
+		restoreCommand(d),
+		storeCommand(d),
 		versionCommand(d),
 	)
 	root.SetIn(d.In)

@@ -50,21 +50,22 @@ var steps = []step{
 	func(context.Context, *kv.Store) error { return nil }, // to 2: that it is written down is all
 }
 
-// Store brings the store up to the present format, or says why it cannot be used. A new store gets that format.
-func Store(ctx context.Context, root *kv.Store) error {
+// Store brings the store up to the present format and returns it, or says why it cannot be used. A new store gets
+// that format.
+func Store(ctx context.Context, root *kv.Store) (int, error) {
 	from, err := Read(ctx, root)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for n := from; n < Format; n++ {
 		if err := steps[n-1](ctx, root); err != nil {
-			return fmt.Errorf("upgrade the store from format %d: %w", n, err)
+			return 0, fmt.Errorf("upgrade the store from format %d: %w", n, err)
 		}
-		if err := write(ctx, root, n+1); err != nil {
-			return err
+		if err := Record(ctx, root, n+1); err != nil {
+			return 0, err
 		}
 	}
-	return nil
+	return Format, nil
 }
 
 // Read returns the format of a store that this version can use.
@@ -89,8 +90,8 @@ func Read(ctx context.Context, root *kv.Store) (int, error) {
 	return r.Format, nil
 }
 
-// write records the format, unless another server has gone further.
-func write(ctx context.Context, root *kv.Store, format int) error {
+// Record writes down the format of the store, unless it says a higher one already.
+func Record(ctx context.Context, root *kv.Store, format int) error {
 	return room(root).Update(ctx, func(tx *kv.Tx) error {
 		var r row
 		if _, err := kv.GetRow(ctx, tx, formatKey, &r); err != nil || r.Format >= format {

@@ -1,0 +1,272 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lambent/cli"
+	"lambent/kv"
+	"lambent/upgrade"
+	"lambent/wire/sigv4"
+)
+
+// command runs a command line and returns what it prints.
+func command(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = cli.Run(t.Context(), cli.Deps{In: strings.NewReader(""), Out: &o, Err: &e, Server: Server{}, Version: Version}, args)
+	return code, o.String(), e.String()
+}
+
+// do runs a command line that must succeed.
+func do(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := command(t, args...)
+	if code != 0 {
+		t.Fatalf("lambent %s: code %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// firstFormat copies the data folder of the first format.
+func firstFormat(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	err := os.CopyFS(dir, os.DirFS("testdata/format1"))
+	for _, secret := range []string{masterKeyFile, cli.RootKeyFile} { // git keeps no such modes
+		err = errors.Join(err, os.Chmod(filepath.Join(dir, secret), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// object reads an object of a running cloud.
+func object(t *testing.T, r cli.Running, path string) []byte {
+	t.Helper()
+	req, err := http.NewRequest("GET", r.Endpoint+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := sigv4.Credentials{AccessKeyID: r.Key.AccessKeyID, SecretAccessKey: r.Key.SecretAccessKey}
+	if err := sigv4.Sign(req, key, "us-east-1", "s3", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%s: %s, %v\n%s", path, resp.Status, err, b)
+	}
+	return b
+}
+
+// examine checks that a running cloud has all that is in testdata/format1.
+func examine(t *testing.T, r cli.Running, dir string) {
+	t.Helper()
+	if got := object(t, r, "/first-format/small"); string(got) != "hello\n" {
+		t.Errorf("the small object: %q", got)
+	}
+	if got := object(t, r, "/first-format/big"); !bytes.Equal(got, bytes.Repeat(firstBytes(), 600)) {
+		t.Errorf("the big object has %d bytes", len(got))
+	}
+	var o struct {
+		Functions []struct{ Name string }
+		Stacks    []struct{ Name, Status string }
+		Rules     []struct{ Name string }
+	}
+	if err := json.Unmarshal([]byte(do(t, "status", "--json", "--data", dir)), &o); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Functions) != 1 || o.Functions[0].Name != "first" || len(o.Stacks) != 1 || o.Stacks[0].Status != "CREATE_COMPLETE" || len(o.Rules) != 1 {
+		t.Errorf("status %+v", o)
+	}
+	if out := do(t, "store", "check", "--data", dir); !strings.Contains(out, "nothing is wrong") {
+		t.Error(out)
+	}
+}
+
+// firstBytes are all the bytes, from 0 to 255.
+func firstBytes() []byte {
+	b := make([]byte, 256)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	return b
+}
+
+// TestFirstFormat: a folder that the first version left serves, and then says its format.
+func TestFirstFormat(t *testing.T) {
+	dir := firstFormat(t)
+	if out := do(t, "store", "check", "--data", dir); !strings.Contains(out, "nothing is wrong") {
+		t.Error(out)
+	}
+	if got := storedFormat(t, dir); got != 1 {
+		t.Errorf("looking at the store has made its format %d", got)
+	}
+	t.Run("serve", func(t *testing.T) {
+		r := start(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"})
+		examine(t, r, dir)
+	})
+	if got := storedFormat(t, dir); got != upgrade.Format {
+		t.Errorf("serving has left the format %d", got)
+	}
+}
+
+// storedFormat is the format of a store that nobody serves.
+func storedFormat(t *testing.T, dir string) (format int) {
+	t.Helper()
+	err := offline(cli.ServeOptions{Flags: cli.FlagValues{"data": dir}, LogTo: io.Discard}, func(p *cloudParts) error {
+		err := p.openExisting()
+		format = p.format
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return format
+}
+
+// TestBackupAndRestore copies a cloud that serves, and one that does not, and serves the copies.
+func TestBackupAndRestore(t *testing.T) {
+	dir, to := firstFormat(t), filepath.Join(t.TempDir(), "backup")
+	do(t, "backup", to, "--data", dir)
+	t.Run("serving", func(t *testing.T) {
+		start(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"})
+		if out := do(t, "backup", to, "--data", dir, "--verify"); !strings.Contains(out, "1 new pieces") { // the format is new, in one segment
+			t.Error(out)
+		}
+	})
+	var snapshots []struct{ Snapshot string }
+	if err := json.Unmarshal([]byte(do(t, "backup", to, "--list", "--json")), &snapshots); err != nil || len(snapshots) != 2 {
+		t.Fatalf("snapshots %v, %v", snapshots, err)
+	}
+	for _, s := range snapshots {
+		t.Run(s.Snapshot, func(t *testing.T) {
+			target := filepath.Join(t.TempDir(), "new")
+			do(t, "restore", to, "--data", target, "--at", s.Snapshot)
+			code, _, errs := command(t, "restore", to, "--data", target)
+			if code != 1 || !strings.Contains(errs, "is not empty") {
+				t.Errorf("a second restore: code %d, %s", code, errs)
+			}
+			for name, mode := range map[string]os.FileMode{"master-key": 0o600, cli.RootKeyFile: 0o600} {
+				was, err1 := os.ReadFile(filepath.Join(dir, name))
+				is, err2 := os.ReadFile(filepath.Join(target, name))
+				info, err3 := os.Stat(filepath.Join(target, name))
+				if err1 != nil || err2 != nil || err3 != nil || !bytes.Equal(was, is) || info.Mode().Perm() != mode {
+					t.Errorf("%s: %v %v %v %v", name, err1, err2, err3, info)
+				}
+			}
+			examine(t, start(t, cli.FlagValues{"data": target, "listen": "127.0.0.1:0"}), target)
+		})
+	}
+}
+
+// TestHalfRestore: a restore that was cut off, before or while the store was filled, is refused by serve and
+// begun anew by restore.
+func TestHalfRestore(t *testing.T) {
+	dir, to := firstFormat(t), t.TempDir()
+	do(t, "backup", to, "--data", dir)
+	for _, half := range []func(t *testing.T, p *cloudParts){
+		func(*testing.T, *cloudParts) {},
+		func(t *testing.T, p *cloudParts) {
+			engine, _, err := p.openEngines()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close()
+			p.store = kv.New(engine)
+			if err := upgrade.BeginRestore(t.Context(), p.store); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		target := filepath.Join(t.TempDir(), "new")
+		err := offline(cli.ServeOptions{Flags: cli.FlagValues{"data": target}, LogTo: io.Discard}, func(p *cloudParts) error {
+			if err := p.data.claim(); err != nil {
+				return err
+			}
+			half(t, p)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refuse(t, cli.FlagValues{"data": target, "listen": "127.0.0.1:0"}, "did not end", "run lambent restore again")
+		do(t, "restore", to, "--data", target)
+		t.Run("serve", func(t *testing.T) {
+			examine(t, start(t, cli.FlagValues{"data": target, "listen": "127.0.0.1:0"}), target)
+		})
+	}
+}
+
+// TestRestoreDamaged: of a backup that is not whole nothing is restored.
+func TestRestoreDamaged(t *testing.T) {
+	dir, to := firstFormat(t), t.TempDir()
+	do(t, "backup", to, "--data", dir)
+	pieces, err := filepath.Glob(filepath.Join(to, "pieces", "blobs", "*", "*"))
+	if err != nil || len(pieces) == 0 {
+		t.Fatal(pieces, err)
+	}
+	b, err := os.ReadFile(pieces[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if err := os.WriteFile(pieces[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target := filepath.Join(t.TempDir(), "new")
+	code, _, errs := command(t, "restore", to, "--data", target)
+	if code != 1 || !strings.Contains(errs, "damaged") || !strings.Contains(errs, "nothing was restored") {
+		t.Errorf("code %d, %s", code, errs)
+	}
+	if _, err := os.Stat(target); err == nil {
+		t.Error("the target was made all the same")
+	}
+}
+
+// TestBackupOfNothing: commands that look for a cloud where none is say so and make none.
+func TestBackupOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"backup", filepath.Join(t.TempDir(), "b")}, {"store", "check"}} {
+		code, _, errs := command(t, append(args, "--data", dir)...)
+		if code != 1 || !strings.Contains(errs, dir+" holds no cloud") {
+			t.Errorf("%v: code %d, %s", args, code, errs)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestNewerStore: a store that a newer version wrote is refused by all.
+func TestNewerStore(t *testing.T) {
+	dir := firstFormat(t)
+	err := offline(cli.ServeOptions{Flags: cli.FlagValues{"data": dir}, LogTo: io.Discard}, func(p *cloudParts) error {
+		if err := p.openExisting(); err != nil {
+			return err
+		}
+		return upgrade.Record(context.Background(), p.store, upgrade.Format+1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"}, "written by a newer version", "use the newer version")
+	if code, _, errs := command(t, "store", "check", "--data", dir); code != 1 || !strings.Contains(errs, "newer version") {
+		t.Errorf("check: code %d, %s", code, errs)
+	}
+}
