@@ -20,7 +20,7 @@ func request() *apievent.Request {
 		RawQuery: "category=electronics&category=books&plus=a+b&e=x%2By", Host: "abcde12345.execute-api.us-east-1.example",
 		Header: http.Header{"Accept": {"*/*"}, "X-Multi": {"1", "2"}, "Cookie": {"a=1; b=2"}, "User-Agent": {"curl/8"},
 			"Connection": {"close"}, "Content-Length": {"2"}, "X-Forwarded-For": {"10.0.0.9"}},
-		Port: "443", Secure: true, SourceIP: "203.0.113.5",
+		Secure: true, SourceIP: "203.0.113.5",
 		Resource: "/users/{id}", ResourceID: "r1b2c3", RouteKey: "POST /users/{id}",
 		Params: []apievent.Param{{Name: "id", Value: "7"}}, Variables: map[string]string{"k": "v"},
 		RequestID: "req-1", ExtendedID: "ext-1", Trace: "Root=1-2-3",
@@ -65,7 +65,7 @@ func TestEvents(t *testing.T) {
 				"requestId":"req-1","routeKey":"POST /users/{id}","stage":"dev","time":"23/Nov/2026:09:00:00 +0000","timeEpoch":1795424400005},
 			"pathParameters":{"id":"7"},"stageVariables":{"k":"v"},"body":"/wA=","isBase64Encoded":true}`},
 		{"v2 bare", bare.V2(nil), `{"version":"2.0","routeKey":"$default","rawPath":"/","rawQueryString":"",
-			"headers":{"host":"","x-amzn-trace-id":"","x-forwarded-for":"","x-forwarded-port":"","x-forwarded-proto":"http"},
+			"headers":{"host":"","x-amzn-trace-id":"","x-forwarded-for":"","x-forwarded-port":"80","x-forwarded-proto":"http"},
 			"requestContext":{"accountId":"","apiId":"","domainName":"","domainPrefix":"","http":{"method":"GET","path":"","protocol":"","sourceIp":"","userAgent":""},
 				"requestId":"","routeKey":"$default","stage":"","time":"01/Jan/1970:00:00:00 +0000","timeEpoch":0},"isBase64Encoded":false}`},
 	} {
@@ -211,5 +211,31 @@ func BenchmarkV1(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = r.V1(buf[:0])
+	}
+}
+
+func TestPort(t *testing.T) {
+	for _, tt := range []struct {
+		host   string
+		secure bool
+		want   string
+	}{{"a.example", true, "443"}, {"a.example", false, "80"}, {"a.example:4566", true, "4566"}, {"[::1]:8080", false, "8080"}, {"[::1]", false, "80"}} {
+		if got := apievent.Port(tt.host, tt.secure); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.host, got, tt.want)
+		}
+	}
+}
+
+func TestTrace(t *testing.T) {
+	random := []byte("0123456789ab")
+	for header, want := range map[string]string{
+		"":                         "Root=1-65920080-303132333435363738396162",
+		"Root=1-2-3;Parent=4":      "Root=1-2-3;Parent=4",
+		"Self=1-2-3":               "Root=1-65920080-303132333435363738396162;Self=1-2-3",
+		"Parent=4;Root=1-2-3;x=10": "Parent=4;Root=1-2-3;x=10",
+	} {
+		if got := apievent.Trace(header, 1704067200, random); got != want {
+			t.Errorf("%q: got %q, want %q", header, got, want)
+		}
 	}
 }

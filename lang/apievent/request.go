@@ -5,6 +5,8 @@ package apievent
 
 import (
 	"encoding/base64"
+	"encoding/hex"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,7 +35,6 @@ type Request struct {
 	Host     string
 	Header   http.Header // as net/http has it, without Host
 	Secure   bool        // over TLS
-	Port     string      // port that the client called
 	SourceIP string
 
 	Resource   string // matched resource path: "/users/{id}"
@@ -50,6 +51,30 @@ type Request struct {
 
 	Body   []byte
 	Base64 bool // put the body in as base64
+}
+
+// Port is the port that a client called, by the host that it named.
+func Port(host string, secure bool) string {
+	if _, port, err := net.SplitHostPort(host); err == nil {
+		return port
+	}
+	if secure {
+		return "443"
+	}
+	return "80"
+}
+
+// Trace is the X-Amzn-Trace-Id of a request that came with header: the trace that it belongs to, or a new one made of
+// the Unix time and 12 random bytes.
+func Trace(header string, now int64, random []byte) string {
+	if strings.Contains(header, "Root=") {
+		return header
+	}
+	root := "Root=1-" + strconv.FormatInt(now, 16) + "-" + hex.EncodeToString(random)
+	if header != "" {
+		return root + ";" + header
+	}
+	return root
 }
 
 // A Param is a path parameter.
@@ -331,7 +356,7 @@ func (r *Request) headersV1() []Field {
 		Field{"Host", []string{r.Host}},
 		Field{"X-Amzn-Trace-Id", []string{r.Trace}},
 		Field{"X-Forwarded-For", []string{r.forwardedFor()}},
-		Field{"X-Forwarded-Port", []string{r.Port}},
+		Field{"X-Forwarded-Port", []string{Port(r.Host, r.Secure)}},
 		Field{"X-Forwarded-Proto", []string{r.scheme()}})
 	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields
@@ -350,7 +375,7 @@ func (r *Request) headersV2() []Field {
 		Field{"host", []string{r.Host}},
 		Field{"x-amzn-trace-id", []string{r.Trace}},
 		Field{"x-forwarded-for", []string{r.forwardedFor()}},
-		Field{"x-forwarded-port", []string{r.Port}},
+		Field{"x-forwarded-port", []string{Port(r.Host, r.Secure)}},
 		Field{"x-forwarded-proto", []string{r.scheme()}})
 	slices.SortFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return fields

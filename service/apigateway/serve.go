@@ -4,12 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -91,8 +88,8 @@ func (x *call) identify(at service.Published) {
 	x.ev = apievent.Request{
 		API: at.ID, RequestID: x.c.RequestID, ExtendedID: base64.URLEncoding.EncodeToString(random[:11]), Time: x.c.Now,
 		Account: x.c.Account, Method: x.r.Method, Protocol: x.r.Proto, Header: x.r.Header, Host: x.r.Host, RawQuery: x.r.URL.RawQuery,
-		Secure: x.c.Secure, SourceIP: x.c.SourceIP, Port: portOf(x.r.Host, x.c.Secure),
-		Trace:        trace(x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now.Unix(), random[11:23]),
+		Secure: x.c.Secure, SourceIP: x.c.SourceIP,
+		Trace:        apievent.Trace(x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now.Unix(), random[11:23]),
 		DomainPrefix: at.ID, Domain: x.r.Host,
 	}
 	if at.PathForm {
@@ -101,28 +98,6 @@ func (x *call) identify(at service.Published) {
 	h := x.w.Header()
 	h.Set("X-Amzn-Requestid", x.ev.RequestID)
 	h.Set("X-Amz-Apigw-Id", x.ev.ExtendedID)
-}
-
-func portOf(host string, secure bool) string {
-	if _, port, err := net.SplitHostPort(host); err == nil {
-		return port
-	}
-	if secure {
-		return "443"
-	}
-	return "80"
-}
-
-// trace keeps the trace that a request belongs to, or begins one.
-func trace(header string, now int64, random []byte) string {
-	if strings.Contains(header, "Root=") {
-		return header
-	}
-	root := "Root=1-" + strconv.FormatInt(now, 16) + "-" + hex.EncodeToString(random)
-	if header != "" {
-		return root + ";" + header
-	}
-	return root
 }
 
 func (x *call) serve(at service.Published) {

@@ -4,13 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"lambent/cloud"
@@ -64,36 +61,14 @@ func (x *call) identify(at service.Published) {
 	x.ev = apievent.Request{
 		API: at.ID, RequestID: id, ExtendedID: id, Time: x.c.Now,
 		Account: x.c.Account, Method: x.r.Method, Protocol: x.r.Proto, Header: x.r.Header, Host: x.r.Host, RawQuery: x.r.URL.RawQuery,
-		Secure: x.c.Secure, SourceIP: x.c.SourceIP, Port: portOf(x.r.Host, x.c.Secure),
-		Trace:        trace(x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now.Unix(), random[11:]),
+		Secure: x.c.Secure, SourceIP: x.c.SourceIP,
+		Trace:        apievent.Trace(x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now.Unix(), random[11:]),
 		DomainPrefix: at.ID, Domain: x.r.Host,
 	}
 	if at.PathForm {
 		x.ev.Domain = at.ID + ".execute-api." + x.c.Region + "." + x.s.domain
 	}
 	x.w.Header().Set("Apigw-Requestid", id)
-}
-
-func portOf(host string, secure bool) string {
-	if _, port, err := net.SplitHostPort(host); err == nil {
-		return port
-	}
-	if secure {
-		return "443"
-	}
-	return "80"
-}
-
-// trace keeps the trace that a request belongs to, or begins one.
-func trace(header string, now int64, random []byte) string {
-	if strings.Contains(header, "Root=") {
-		return header
-	}
-	root := "Root=1-" + strconv.FormatInt(now, 16) + "-" + hex.EncodeToString(random)
-	if header != "" {
-		return root + ";" + header
-	}
-	return root
 }
 
 func (x *call) serve(at service.Published) {

@@ -17,6 +17,7 @@ import (
 	"lambent/cloud"
 	"lambent/invoke"
 	"lambent/kv"
+	"lambent/lang/apievent"
 	"lambent/service"
 )
 
@@ -121,7 +122,7 @@ func urlEvent(r *http.Request, at service.Published, to reference, u *urlRow) ([
 	if err != nil {
 		return nil, cloud.Faultf("BadRequestException", "The request body could not be read").WithStatus(400)
 	}
-	headers := map[string]string{"host": r.Host, "x-forwarded-for": at.Caller.SourceIP, "x-forwarded-proto": scheme(at.Caller), "x-forwarded-port": port(r.Host, at.Caller)}
+	headers := map[string]string{"host": r.Host, "x-forwarded-for": at.Caller.SourceIP, "x-forwarded-proto": scheme(at.Caller), "x-forwarded-port": apievent.Port(r.Host, at.Caller.Secure)}
 	for name, values := range r.Header {
 		if name != "Cookie" {
 			headers[strings.ToLower(name)] = strings.Join(values, ",")
@@ -173,16 +174,6 @@ func scheme(c cloud.Caller) string {
 		return "https"
 	}
 	return "http"
-}
-
-func port(host string, c cloud.Caller) string {
-	if _, p, ok := strings.Cut(host, ":"); ok {
-		return p
-	}
-	if c.Secure {
-		return "443"
-	}
-	return "80"
 }
 
 // isText tells whether a body of that type reaches the function as text.
