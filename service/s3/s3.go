@@ -26,6 +26,7 @@ package s3
 
 import (
 	"context"
+	"net/http"
 	"reflect"
 
 	"lambent/blob"
@@ -48,7 +49,7 @@ func New(store *kv.Store, blobs *blob.Store, domain string) *Service {
 
 // Service returns the table of operations.
 func (s *Service) Service() service.Service {
-	return service.Service{API: apiModel(), Operations: []service.Operation{
+	return service.Service{API: model(), Operations: []service.Operation{
 		on("CreateBucket", s.createBucket),
 		on("HeadBucket", s.headBucket).As("s3:ListBucket"),
 		on("ListBuckets", s.listBuckets).As("s3:ListAllMyBuckets"),
@@ -127,6 +128,18 @@ func (s *Service) Service() service.Service {
 		on("GetObjectLegalHold", s.getObjectLegalHold),
 		on("PutObjectLegalHold", s.putObjectLegalHold),
 	}}
+}
+
+// model is the API's, with what it does not say: S3 answers these with 204, as its API reference shows.
+func model() *service.API {
+	api := apiModel()
+	for i := range api.Operations {
+		switch op := &api.Operations[i]; op.Name {
+		case "PutBucketPolicy", "PutBucketTagging":
+			op.Status = http.StatusNoContent
+		}
+	}
+	return api
 }
 
 // on lists an operation whose resource is what its Bucket and Key members name.

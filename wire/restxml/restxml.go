@@ -33,6 +33,11 @@ func (Codec) Decode(api *service.API, op *service.OperationModel, r *wire.Reques
 	if err := httpbind.Decode(r, s, httpbind.Options{}); err != nil {
 		return err
 	}
+	if isS3(api) {
+		if err := checkDigests(op, r, s); err != nil {
+			return err
+		}
+	}
 	if done, err := httpbind.DecodePayload(r, s); done || err != nil {
 		return err
 	}
