@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 GO ?= go
 
-.PHONY: build demo test postgres unit race lint tools conformance bench fuzz generate clean
+.PHONY: build demo test stores unit race lint tools conformance bench fuzz generate clean
 
 build: ## bin/lambent
 	$(GO) build -trimpath -o bin/lambent ./cmd/lambent
@@ -13,11 +13,12 @@ demo: ## deploy examples/hello with the real Serverless Framework and call it
 test: lint tools ## everything
 	@echo "== tests of every package, and the real clients against the real binary"
 	$(GO) test -timeout 20m ./...
-	@$(MAKE) --no-print-directory postgres
+	@$(MAKE) --no-print-directory stores
 
-postgres: ## tests of the services over PostgreSQL, which is started for them
-	@echo "== the services' tests again, over PostgreSQL"
+stores: ## tests of the services over other stores: PostgreSQL, started for them, and one that refuses every second transaction
+	@echo "== the services' tests again, over other stores"
 	$(GO) run ./tool/withpostgres $(GO) test -timeout 10m ./service/... ./source/... ./invoke/... ./blob/...
+	LAMBENT_TEST_STORE=refusing $(GO) test -timeout 10m ./service/... ./source/...
 
 unit: ## tests of every package that need no clients
 	$(GO) test $$($(GO) list ./... | grep -v /conformance)

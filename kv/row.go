@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // rowFormat is the first byte of a row: the version of its format. Version 1 is JSON.
@@ -32,8 +33,9 @@ func GetRow(ctx context.Context, r Reader, key []byte, v any) (found bool, err e
 	return true, DecodeRow(b, v)
 }
 
-// DecodeRow reads the bytes of a row into v.
+// DecodeRow reads the bytes of a row into v, a pointer to what is overwritten whole.
 func DecodeRow(value []byte, v any) error {
+	reflect.ValueOf(v).Elem().SetZero() // JSON alone would leave what an earlier attempt has put there
 	if len(value) == 0 || value[0] != rowFormat {
 		return fmt.Errorf("%w: %.1x", ErrRowFormat, value)
 	}

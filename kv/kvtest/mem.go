@@ -19,7 +19,8 @@ import (
 )
 
 // StoreVariable is the environment variable that chooses the engine of the stores that tests get: "pebble",
-// which is the default, or the URL of a PostgreSQL database.
+// which is the default, "refusing", which is Pebble that refuses every second transaction (see Refusing), or the
+// URL of a PostgreSQL database.
 const StoreVariable = "LAMBENT_TEST_STORE"
 
 // Mem returns a fresh store that ends with the test: Pebble in memory, or, when StoreVariable holds the URL of
@@ -43,10 +44,14 @@ func Engine(t testing.TB) driver.Engine {
 	switch at := os.Getenv(StoreVariable); {
 	case at == "" || at == "pebble":
 		engine, err = pebblekv.OpenMem()
+	case at == "refusing":
+		if engine, err = pebblekv.OpenMem(); err == nil {
+			engine = Refusing(engine)
+		}
 	case strings.HasPrefix(at, "postgres://"):
 		engine, err = pgkv.Open(t.Context(), Schema(t, at), pgkv.Options{Connections: 12, Unattended: true})
 	default:
-		t.Fatalf("%s is %q; it takes pebble or postgres://…", StoreVariable, at)
+		t.Fatalf("%s is %q; it takes pebble, refusing or postgres://…", StoreVariable, at)
 	}
 	if err != nil {
 		t.Fatal(err)

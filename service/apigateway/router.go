@@ -106,6 +106,7 @@ func (s *Service) router(ctx context.Context, c cloud.Caller, api, stage string)
 	s.cache.mu.RUnlock()
 	var made *router
 	err := s.kv.View(ctx, func(r kv.Reader) error {
+		made = nil
 		row, err := r.Get(ctx, key)
 		if err != nil || row == nil {
 			return err

@@ -89,6 +89,7 @@ func (s *Service) router(ctx context.Context, c cloud.Caller, api string, stages
 		keys[i] = partKey(c, api, "stage", name)
 	}
 	err = s.kv.View(ctx, func(r kv.Reader) error {
+		made = nil
 		rows, err := r.GetAll(ctx, keys...)
 		if err != nil {
 			return err

@@ -141,6 +141,7 @@ func alreadyExists(name string) error {
 func (s *Service) existing(ctx context.Context, c cloud.Caller, name string, token *string) (*stackRow, error) {
 	var found *stackRow
 	err := s.kv.View(ctx, func(r kv.Reader) error {
+		found = nil
 		row, err := s.stack(ctx, r, c, name)
 		if cloud.FaultCode(err) == "ValidationError" {
 			return nil

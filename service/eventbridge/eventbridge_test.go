@@ -27,13 +27,20 @@ type timers struct {
 }
 
 func (t *timers) Set(ctx context.Context, tx *kv.Tx, id, expression string, from time.Time) error {
-	t.log = append(t.log, "set "+id+" "+expression)
+	t.note("set " + id + " " + expression)
 	return t.Timers.Set(ctx, tx, id, expression, from)
 }
 
 func (t *timers) Clear(ctx context.Context, tx *kv.Tx, id string) error {
-	t.log = append(t.log, "clear "+id)
+	t.note("clear " + id)
 	return t.Timers.Clear(ctx, tx, id)
+}
+
+// note writes down what differs from the last: a transaction may run several times.
+func (t *timers) note(what string) {
+	if len(t.log) == 0 || t.log[len(t.log)-1] != what {
+		t.log = append(t.log, what)
+	}
 }
 
 type rig struct {

@@ -165,6 +165,7 @@ func (s *Service) listAliases(ctx context.Context, c cloud.Caller, in *ListAlias
 	}
 	out := &ListAliasesOutput{Aliases: []AliasConfiguration{}}
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
+		out.Aliases = out.Aliases[:0]
 		if _, err := r.load(ctx, rd); err != nil {
 			return err
 		}

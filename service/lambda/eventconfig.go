@@ -170,6 +170,7 @@ func (s *Service) listEventInvokeConfigs(ctx context.Context, c cloud.Caller, in
 	}
 	out := &ListFunctionEventInvokeConfigsOutput{FunctionEventInvokeConfigs: []FunctionEventInvokeConfig{}}
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
+		out.FunctionEventInvokeConfigs = out.FunctionEventInvokeConfigs[:0]
 		if _, err := r.load(ctx, rd); err != nil {
 			return orElse(gone(err), notFound("The function doesn't exist."))
 		}

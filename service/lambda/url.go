@@ -195,6 +195,7 @@ func (s *Service) listURLs(ctx context.Context, c cloud.Caller, in *ListFunction
 	}
 	out := &ListFunctionUrlConfigsOutput{FunctionUrlConfigs: []FunctionUrlConfig{}}
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
+		out.FunctionUrlConfigs = out.FunctionUrlConfigs[:0]
 		if _, err := r.load(ctx, rd); err != nil {
 			return orElse(gone(err), notFound("Function does not exist"))
 		}

@@ -105,6 +105,7 @@ func (s *Service) listVersionsByFunction(ctx context.Context, c cloud.Caller, in
 	}
 	out := &ListVersionsByFunctionOutput{Versions: []FunctionConfiguration{}}
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
+		out.Versions = out.Versions[:0]
 		if _, err := r.load(ctx, rd); err != nil {
 			return err
 		}
@@ -132,6 +133,7 @@ func (s *Service) listFunctions(ctx context.Context, c cloud.Caller, in *ListFun
 	}
 	out := &ListFunctionsOutput{Functions: []FunctionConfiguration{}}
 	err := s.KV.View(ctx, func(rd kv.Reader) (err error) {
+		out.Functions = out.Functions[:0]
 		if cloud.Val(in.FunctionVersion) == "ALL" {
 			out.NextMarker, err = page(ctx, rd, kv.Prefix(c.Account, c.Region, "version"), in.Marker, in.MaxItems, 50, func(row kv.KV) error {
 				return out.add(c, row, true)

@@ -287,6 +287,7 @@ func (s *Service) listBuckets(ctx context.Context, c cloud.Caller, in *ListBucke
 	}
 	out := &ListBucketsOutput{Owner: owner(c.Account), Prefix: in.Prefix, Buckets: []Bucket{}}
 	err := s.kv.View(ctx, func(r kv.Reader) error {
+		out.Buckets, out.ContinuationToken = out.Buckets[:0], nil
 		rows, err := r.Scan(ctx, kv.Prefix("owned", c.Account))
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func TestListingCost(t *testing.T) {
 	r := &counting{}
 	l := listing{bucket: b}
 	err := s.kv.View(ctx, func(view kv.Reader) error {
-		r.Reader = view
+		r.Reader, r.rows, l = view, 0, listing{bucket: b}
 		return l.read(ctx, r, query{bucket: &name, delimiter: new("/")}, maxKeys)
 	})
 	if err != nil {

@@ -1,0 +1,47 @@
+package kvtest
+
+import (
+	"context"
+	"sync/atomic"
+
+	"lambent/kv/driver"
+)
+
+// Refusing returns engine, but every second transaction is refused when it ends, as if another had changed what
+// it read. Closures that change more than their own results show themselves.
+func Refusing(engine driver.Engine) driver.Engine {
+	r := &refusing{Engine: engine}
+	if mover, ok := engine.(driver.Mover); ok {
+		return struct {
+			*refusing
+			driver.Mover
+		}{r, mover}
+	}
+	return r
+}
+
+type refusing struct {
+	driver.Engine
+	begun atomic.Uint64
+}
+
+func (e *refusing) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error) {
+	txn, err := e.Engine.Begin(ctx, mode)
+	if err != nil || e.begun.Add(1)%2 == 0 {
+		return txn, err
+	}
+	return refusedTxn{txn}, nil
+}
+
+type refusedTxn struct{ driver.Txn }
+
+func (t refusedTxn) Commit(ctx context.Context, _ []driver.Op) (driver.Stamp, error) {
+	return driver.Stamp{}, t.Finish(ctx)
+}
+
+func (t refusedTxn) Finish(ctx context.Context) error {
+	if err := t.Txn.Finish(ctx); err != nil {
+		return err
+	}
+	return driver.ErrConflict
+}
