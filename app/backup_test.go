@@ -15,6 +15,8 @@ import (
 
 	"lambent/cli"
 	"lambent/kv"
+	"lambent/kv/kvtest"
+	"lambent/kv/pgkv/pgtest"
 	"lambent/upgrade"
 	"lambent/wire/sigv4"
 )
@@ -269,4 +271,41 @@ func TestNewerStore(t *testing.T) {
 	if code, _, errs := command(t, "store", "check", "--data", dir); code != 1 || !strings.Contains(errs, "newer version") {
 		t.Errorf("check: code %d, %s", code, errs)
 	}
+}
+
+// TestMoveToPostgres: a cloud goes from a folder to PostgreSQL and back, by a backup each way.
+func TestMoveToPostgres(t *testing.T) {
+	at := os.Getenv(kvtest.StoreVariable)
+	if !strings.HasPrefix(at, "postgres://") {
+		server, err := pgtest.Start(t.Context(), pgtest.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		at = server.URL()
+	}
+	database := kvtest.Schema(t, at)
+	dir, there, back := firstFormat(t), filepath.Join(t.TempDir(), "there"), filepath.Join(t.TempDir(), "back")
+	to := t.TempDir()
+	do(t, "backup", to, "--data", dir)
+	do(t, "restore", to, "--data", there, "--store", database)
+	code, _, errs := command(t, "restore", to, "--data", filepath.Join(t.TempDir(), "other"), "--store", database)
+	if code != 1 || !strings.Contains(errs, "store is that of another") {
+		t.Errorf("into a store in use: code %d, %s", code, errs)
+	}
+	if out := do(t, "store", "check", "--data", there, "--store", database); !strings.Contains(out, "nothing is wrong") {
+		t.Error(out)
+	}
+	t.Run("serve from PostgreSQL", func(t *testing.T) {
+		examine(t, start(t, cli.FlagValues{"data": there, "listen": "127.0.0.1:0", "store": database}), there)
+		do(t, "backup", to, "--data", there, "--store", database)
+	})
+	do(t, "restore", to, "--data", back)
+	t.Run("serve from a folder again", func(t *testing.T) {
+		examine(t, start(t, cli.FlagValues{"data": back, "listen": "127.0.0.1:0"}), back)
+	})
 }
