@@ -40,7 +40,7 @@ func TestBoto3(t *testing.T) {
 	defer api.Close()
 	defer side.Close()
 	cmd := exec.CommandContext(t.Context(), python, "roundtrip.py", api.URL, side.URL)
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKeyID, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_SESSION_TOKEN=", 
+	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+accessKeyID, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_SESSION_TOKEN=",
 		"AWS_DEFAULT_REGION="+region, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
