@@ -29,6 +29,7 @@ type Caller struct {
 
 	Via       string    // service principal acting for the identity ("cloudformation.amazonaws.com"), else ""
 	RequestID string    // shown to the client in headers and bodies
+	Trace     string    // X-Amzn-Trace-Id of the work that this is part of, "" when it is part of none
 	SourceIP  string    // address of the peer, without port
 	UserAgent string    // as sent
 	Host      string    // host and port by which the client reached the cloud, "" for inner calls

@@ -35,7 +35,7 @@ func (x *exchange) stranger() cloud.Caller {
 		region = x.g.region
 	}
 	return cloud.Caller{
-		Account: cloud.DefaultAccount, Region: region, Anonymous: true, RequestID: x.id,
+		Account: cloud.DefaultAccount, Region: region, Anonymous: true, RequestID: x.id, Trace: x.traceHeader(),
 		SourceIP: peer(x.r), UserAgent: x.r.UserAgent(), Host: x.r.Host, Secure: x.r.TLS != nil, Now: x.now,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lambent/cloud"
+	"lambent/trace"
 	"lambent/wire/document"
 )
 
@@ -34,6 +35,7 @@ func (g *Gateway) Call(ctx context.Context, c cloud.Caller, name, operationName 
 		c.RequestID = newRequestID()
 	}
 	start := time.Now()
+	ctx, span := trace.Start(ctx, name+" "+operationName)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -42,6 +44,7 @@ func (g *Gateway) Call(ctx context.Context, c cloud.Caller, name, operationName 
 			err = g.innerFault(ctx, c, op, err)
 		}
 		g.metrics.observeInner(name, operationName, err, time.Since(start))
+		span.End(err)
 	}()
 
 	input := newInput(op)

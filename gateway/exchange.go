@@ -22,6 +22,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/service"
+	"lambent/trace"
 	"lambent/wire"
 	"lambent/wire/protocol"
 	"lambent/wire/sigv4"
@@ -52,12 +53,16 @@ type exchange struct {
 	// For the log and the measurements.
 	service, operation, code string
 	cause                    error
+	span                     *trace.Span
 }
 
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{g: g, r: r, now: time.Now().UTC(), id: newRequestID()}
 	x.w = &writer{ResponseWriter: w, control: http.NewResponseController(w)}
+	if g.tracer != nil {
+		x.follow()
+	}
 	g.metrics.inFlight.Inc()
 	defer x.end()
 	x.place = g.hosts.read(r.Host)
@@ -86,6 +91,7 @@ func (x *exchange) end() {
 	took := time.Since(x.now)
 	x.g.metrics.observe(x.service, x.operation, x.w.status, took)
 	x.log(took)
+	x.endSpan()
 	if panicked != nil {
 		panic(panicked)
 	}
@@ -238,7 +244,10 @@ func (g *Gateway) run(ctx context.Context, op *operation, p service.Protocol, c 
 	if err := g.permit(ctx, op, c, in); err != nil {
 		return nil, err
 	}
-	return op.impl.Handle(ctx, c, in)
+	ctx, span := trace.Start(ctx, "handle")
+	out, err := op.impl.Handle(ctx, c, in)
+	span.End(err)
+	return out, err
 }
 
 // permit asks the Authorizer for everybody but root.

@@ -36,6 +36,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/service"
+	"lambent/trace"
 	"lambent/wire/sigv4"
 )
 
@@ -82,6 +83,8 @@ type Config struct {
 	MetricsAnywhere bool
 	// Admin answers requests below AdminPath; only those that root has signed reach it. Nil: there are no such paths.
 	Admin http.Handler
+	// Tracer follows every request; nil follows none.
+	Tracer *trace.Tracer
 	// QuietRequests leaves the line for each request out of the log; failures of our own stay in.
 	QuietRequests bool
 }
@@ -98,6 +101,7 @@ type Gateway struct {
 	verifier  sigv4.Verifier
 	hosts     hosts
 	metrics   *metrics
+	tracer    *trace.Tracer
 	directory
 }
 
@@ -122,7 +126,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	return &Gateway{
 		keys: c.Keys, authorize: c.Authorizer, log: c.Log, quiet: c.QuietRequests, admin: c.Admin, region: c.Region,
-		hosts: newHosts(c.Domain, dir), metrics: m, directory: dir,
+		hosts: newHosts(c.Domain, dir), metrics: m, tracer: c.Tracer, directory: dir,
 	}, nil
 }
 

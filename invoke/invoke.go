@@ -32,6 +32,7 @@ import (
 	"lambent/runtimes"
 	"lambent/sandbox"
 	"lambent/sandbox/driver"
+	"lambent/trace"
 )
 
 // Payload limits, as on AWS.
@@ -87,7 +88,7 @@ type Request struct {
 	Payload       []byte // JSON
 	ClientContext string // JSON, "" when none
 	RequestID     string // "" makes a new one
-	TraceID       string // "" makes a new one
+	TraceID       string // X-Amzn-Trace-Id, need not be complete; "" makes a new one
 	ARN           string // the function as the client named it, alias or version included
 	LogTail       bool   // give back the end of the log
 }
@@ -107,7 +108,13 @@ var errShutdown = errors.New("invoke: the sandbox was taken away")
 // Call runs fn once. An error says that it was not run, or that it is our fault if it was cut off; what goes wrong
 // in the function itself is in the Result. *Throttled says that too much runs already. When ctx ends, Call returns
 // its error: a start is given up, but a function that runs goes on without its caller, as on AWS.
-func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (*Result, error) {
+func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (res *Result, err error) {
+	ctx, span := trace.Start(ctx, "invoke")
+	if span.On() {
+		span.Set("faas.invoked_name", fn.Name)
+		span.Set("faas.version", fn.Version)
+		defer func() { endSpan(span, res, err) }()
+	}
 	scope, err := v.admission.enter(fn)
 	if err != nil {
 		return nil, err
@@ -129,6 +136,15 @@ func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (*Result
 		return nil, err
 	}
 	return run.result()
+}
+
+// endSpan says what came of a call.
+func endSpan(span *trace.Span, res *Result, err error) {
+	if err != nil || res.FunctionError == "" {
+		span.End(err)
+		return
+	}
+	span.Fail(res.FunctionError)
 }
 
 // Wait waits for the functions whose callers have gone. It is for the end, when nobody calls any more.
@@ -185,6 +201,18 @@ type run struct {
 	retried   bool      // the start took too long once, or a warm sandbox turned out to be dead
 	startedAt time.Time // when the time limit of the call begins, if the start counts
 	began     time.Time // when it began
+}
+
+// start is obtain, followed by a span.
+func (r *run) start(ctx context.Context) error {
+	ctx, span := trace.Start(ctx, "sandbox start")
+	err := r.obtain(ctx)
+	if span.On() && r.box != nil {
+		span.Set("sandbox.origin", r.box.Origin.String())
+		span.Set("faas.coldstart", r.box.Origin != sandbox.Warm)
+	}
+	span.End(err)
+	return err
 }
 
 // obtain gets a sandbox with the function loaded, or has the outcome of the failed start in the report.
@@ -324,11 +352,14 @@ func (r *run) tooSlow(ctx context.Context, took time.Duration) error {
 // do runs the event in a sandbox. It is running still when ctx ended first.
 func (r *run) do(ctx context.Context) (running bool, err error) {
 	for {
-		if err := r.obtain(ctx); err != nil || r.box == nil { // without a sandbox the start was the end
+		if err := r.start(ctx); err != nil || r.box == nil { // without a sandbox the start was the end
 			return false, err
 		}
-		r.send()
-		if err := r.await(ctx); err != errGone {
+		_, span := trace.Start(ctx, "sandbox run")
+		r.send(ctx)
+		err := r.await(ctx)
+		span.End(err)
+		if err != errGone {
 			return err != nil, err
 		}
 	}
@@ -338,17 +369,14 @@ func (r *run) do(ctx context.Context) (running bool, err error) {
 var errGone = errors.New("invoke: the sandbox was dead")
 
 // send hands the event over.
-func (r *run) send() {
+func (r *run) send(ctx context.Context) {
 	r.began = time.Now()
 	if !r.startedAt.IsZero() {
 		r.began = r.startedAt
 	}
 	r.session.begin(&r.report, r.req.LogTail)
-	inv := Invocation{RequestID: r.report.requestID, TraceID: r.req.TraceID, ARN: r.req.ARN, Deadline: r.began.Add(r.fn.Timeout),
+	inv := Invocation{RequestID: r.report.requestID, TraceID: trace.Whole(trace.Amazon(ctx, r.req.TraceID, r.began)), ARN: r.req.ARN, Deadline: r.began.Add(r.fn.Timeout),
 		ClientContext: r.req.ClientContext, Payload: r.req.Payload}
-	if inv.TraceID == "" {
-		inv.TraceID = newTraceID(r.began)
-	}
 	if inv.ARN == "" {
 		inv.ARN = r.fn.ARN
 	}
@@ -475,10 +503,4 @@ func NewRequestID() string {
 	hex.Encode(b[19:], u[8:10])
 	hex.Encode(b[24:], u[10:])
 	return string(b[:])
-}
-
-func newTraceID(now time.Time) string {
-	var u [20]byte
-	rand.Read(u[:])
-	return fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", now.Unix(), u[:12], u[12:])
 }

@@ -13,6 +13,7 @@ import (
 
 	"lambent/cloud"
 	"lambent/kv"
+	"lambent/trace"
 )
 
 // How asynchronous events are run, as on AWS.
@@ -297,6 +298,8 @@ func (q *Queue) log() *slog.Logger { return q.invoker.config.Log }
 
 // process runs one event and commits what comes of it.
 func (q *Queue) process(ctx context.Context, e claimed) {
+	ctx, span := trace.Root(ctx, "asynchronous event", trace.Consumer, trace.ParseAmazon(e.TraceID))
+	defer span.End(nil)
 	v := q.run(ctx, e)
 	err := q.kv.Update(ctx, func(tx *kv.Tx) error { return q.settle(tx, e, v) })
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lambent/kv/driver"
+	"lambent/trace"
 )
 
 // Store is a handle on one room of the store. It may be used by many goroutines, and is cheap to make.
@@ -58,6 +59,8 @@ func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 // SetStamped. A transaction that wrote nothing returns a stamp not below any commit that it saw.
 func (s *Store) UpdateStamp(ctx context.Context, fn func(tx *Tx) error) (stamp Stamp, err error) {
 	s.core.updates.Add(1)
+	ctx, span := trace.Start(ctx, "store update")
+	defer func() { span.End(err) }()
 	err = s.core.retry(ctx, func() (err error) {
 		stamp, err = s.attempt(ctx, fn)
 		return err
@@ -79,6 +82,7 @@ func (c *core) retry(ctx context.Context, try func() error) error {
 			return fmt.Errorf("gave up after %d attempts: %w", attempt+1, err)
 		}
 		c.retries.Add(1)
+		trace.From(ctx).Event("tried again", trace.Attribute{Key: "because", Value: err.Error()})
 		if err := backoff(ctx, attempt, away); err != nil {
 			return err
 		}
@@ -124,8 +128,10 @@ func (s *Store) attempt(ctx context.Context, fn func(tx *Tx) error) (Stamp, erro
 // View runs fn with a reader of one snapshot that holds everything acknowledged before. It may wait, at
 // the end, for what fn has read to become durable. An engine that checks reads too may run fn again, so it
 // must change nothing but its own results.
-func (s *Store) View(ctx context.Context, fn func(r Reader) error) error {
+func (s *Store) View(ctx context.Context, fn func(r Reader) error) (err error) {
 	s.core.views.Add(1)
+	ctx, span := trace.Start(ctx, "store view")
+	defer func() { span.End(err) }()
 	return s.core.retry(ctx, func() error { return s.look(ctx, fn) })
 }
 

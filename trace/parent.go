@@ -1,8 +1,10 @@
 package trace
 
 import (
+	"context"
 	"encoding/hex"
 	"strings"
+	"time"
 )
 
 // A Parent is where a trace was begun elsewhere: the zero value says that it was not.
@@ -75,6 +77,34 @@ func (s *Span) Amazon() string {
 	}
 	id := s.data.Trace.String()
 	return "Root=1-" + id[:8] + "-" + id[8:] + ";Parent=" + s.data.Span.String() + ";Sampled=1"
+}
+
+// Amazon returns what X-Amzn-Trace-Id says to those that work for a request which came with that header: the context's
+// span, or else what the header says, or else that a trace begins.
+func Amazon(ctx context.Context, header string, now time.Time) string {
+	if s := From(ctx); s != nil {
+		return s.Amazon()
+	}
+	if strings.Contains(header, "Root=") {
+		return header
+	}
+	id := newID(now).String()
+	root := "Root=1-" + id[:8] + "-" + id[8:]
+	if header != "" {
+		return root + ";" + header
+	}
+	return root
+}
+
+// Whole completes such a header for a function, which wants to know its parent and whether the trace is kept.
+func Whole(header string) string {
+	if !strings.Contains(header, "Parent=") {
+		header += ";Parent=" + newSpanID().String()
+	}
+	if !strings.Contains(header, "Sampled=") {
+		header += ";Sampled=0"
+	}
+	return header
 }
 
 func decode(to []byte, digits string) bool {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"lambent/trace"
 )
@@ -146,4 +148,31 @@ func FuzzParentOf(f *testing.F) {
 			t.Errorf("half a parent: %+v", p)
 		}
 	})
+}
+
+func TestAmazonHeader(t *testing.T) {
+	now := time.Unix(1704067200, 0)
+	for header, want := range map[string]string{
+		"":                         `^Root=1-65920080-[0-9a-f]{24}$`,
+		"Root=1-2-3;Parent=4":      `^Root=1-2-3;Parent=4$`,
+		"Self=1-2-3":               `^Root=1-65920080-[0-9a-f]{24};Self=1-2-3$`,
+		"Parent=4;Root=1-2-3;x=10": `^Parent=4;Root=1-2-3;x=10$`,
+	} {
+		if got := trace.Amazon(t.Context(), header, now); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%q: got %q, want %s", header, got, want)
+		}
+	}
+	tracer, _ := collect(1)
+	ctx, span := tracer.Root(t.Context(), "x", trace.Server, trace.Parent{})
+	if got := trace.Amazon(ctx, "Root=1-2-3", now); got != span.Amazon() {
+		t.Errorf("with a span: got %q, want %q", got, span.Amazon())
+	}
+	for header, want := range map[string]string{
+		"Root=1-2-3":                    `^Root=1-2-3;Parent=[0-9a-f]{16};Sampled=0$`,
+		"Root=1-2-3;Parent=4;Sampled=1": `^Root=1-2-3;Parent=4;Sampled=1$`,
+	} {
+		if got := trace.Whole(header); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%q: got %q, want %s", header, got, want)
+		}
+	}
 }

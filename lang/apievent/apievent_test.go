@@ -225,17 +225,3 @@ func TestPort(t *testing.T) {
 		}
 	}
 }
-
-func TestTrace(t *testing.T) {
-	random := []byte("0123456789ab")
-	for header, want := range map[string]string{
-		"":                         "Root=1-65920080-303132333435363738396162",
-		"Root=1-2-3;Parent=4":      "Root=1-2-3;Parent=4",
-		"Self=1-2-3":               "Root=1-65920080-303132333435363738396162;Self=1-2-3",
-		"Parent=4;Root=1-2-3;x=10": "Parent=4;Root=1-2-3;x=10",
-	} {
-		if got := apievent.Trace(header, 1704067200, random); got != want {
-			t.Errorf("%q: got %q, want %q", header, got, want)
-		}
-	}
-}

@@ -5,7 +5,6 @@ package apievent
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"net"
 	"net/http"
 	"net/url"
@@ -62,19 +61,6 @@ func Port(host string, secure bool) string {
 		return "443"
 	}
 	return "80"
-}
-
-// Trace is the X-Amzn-Trace-Id of a request that came with header: the trace that it belongs to, or a new one made of
-// the Unix time and 12 random bytes.
-func Trace(header string, now int64, random []byte) string {
-	if strings.Contains(header, "Root=") {
-		return header
-	}
-	root := "Root=1-" + strconv.FormatInt(now, 16) + "-" + hex.EncodeToString(random)
-	if header != "" {
-		return root + ";" + header
-	}
-	return root
 }
 
 // A Param is a path parameter.

@@ -15,6 +15,7 @@ import (
 	"lambent/lang/apiroute"
 	"lambent/lang/vtl"
 	"lambent/service"
+	"lambent/trace"
 )
 
 // maxRequest is the largest body that an API takes.
@@ -83,15 +84,16 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, at service.Publi
 
 // identify fills in what is known before the API is, and the headers that every answer has.
 func (x *call) identify(at service.Published) {
-	var random [27]byte
+	var random [11]byte
 	_, _ = rand.Read(random[:]) // never fails
 	x.ev = apievent.Request{
-		API: at.ID, RequestID: x.c.RequestID, ExtendedID: base64.URLEncoding.EncodeToString(random[:11]), Time: x.c.Now,
+		API: at.ID, RequestID: x.c.RequestID, ExtendedID: base64.URLEncoding.EncodeToString(random[:]), Time: x.c.Now,
 		Account: x.c.Account, Method: x.r.Method, Protocol: x.r.Proto, Header: x.r.Header, Host: x.r.Host, RawQuery: x.r.URL.RawQuery,
 		Secure: x.c.Secure, SourceIP: x.c.SourceIP,
-		Trace:        apievent.Trace(x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now.Unix(), random[11:23]),
+		Trace:        trace.Amazon(x.r.Context(), x.r.Header.Get("X-Amzn-Trace-Id"), x.c.Now),
 		DomainPrefix: at.ID, Domain: x.r.Host,
 	}
+	x.c.Trace = x.ev.Trace
 	if at.PathForm {
 		x.ev.Domain = at.ID + ".execute-api." + x.c.Region + "." + x.s.domain
 	}

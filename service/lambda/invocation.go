@@ -129,7 +129,7 @@ func ownRole(c cloud.Caller) bool {
 
 func (s *Service) call(ctx context.Context, c cloud.Caller, r reference, at *target, payload []byte, clientContext string, tail bool) (*invoke.Result, error) {
 	res, err := s.Invoker.Call(ctx, at.function, &invoke.Request{
-		Payload: payload, ClientContext: clientContext, RequestID: requestID(c), ARN: r.qualified(r.qualifier), LogTail: tail})
+		Payload: payload, ClientContext: clientContext, RequestID: requestID(c), TraceID: c.Trace, ARN: r.qualified(r.qualifier), LogTail: tail})
 	var throttled *invoke.Throttled
 	switch {
 	case errors.As(err, &throttled):
@@ -141,7 +141,7 @@ func (s *Service) call(ctx context.Context, c cloud.Caller, r reference, at *tar
 }
 
 func (s *Service) later(ctx context.Context, c cloud.Caller, r reference, payload []byte, clientContext string) error {
-	return s.queue.Put(ctx, invoke.AsyncEvent{ID: requestID(c), Account: r.account, Region: r.region, Name: r.name,
+	return s.queue.Put(ctx, invoke.AsyncEvent{ID: requestID(c), TraceID: c.Trace, Account: r.account, Region: r.region, Name: r.name,
 		Qualifier: r.qualifier, ARN: r.qualified(r.qualifier), ClientContext: clientContext, Payload: payload})
 }
 
