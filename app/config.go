@@ -121,6 +121,7 @@ func Load(flags FlagSet, environ func(string) (string, bool), file string) (*Loa
 		l.sources[s.name] = source
 		if err := assign(s.field(&l.Config), value); err != nil {
 			problems = append(problems, fmt.Errorf("%s (from %s): %w", s.name, source, err))
+			_ = assign(s.field(&l.Config), s.def) // so that it is not reported once more as out of bounds
 		}
 	}
 	l.fillDefaults(environ)

@@ -54,6 +54,9 @@ func TestLoadReportsEveryProblem(t *testing.T) {
 			t.Errorf("%q is missing in %v", want, err)
 		}
 	}
+	if err != nil && strings.Contains(err.Error(), "want at least 1") {
+		t.Errorf("max-sandboxes is reported twice: %v", err)
+	}
 	file := filepath.Join(t.TempDir(), "lambent.yml")
 	if err := os.WriteFile(file, []byte("regoin: x\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"lambent/cli"
+	"lambent/runtimes"
 	"lambent/sandbox/process"
 )
 
@@ -70,9 +72,13 @@ func examineWalls(r *cli.Report) (err error) {
 func examineLanguages(r *cli.Report) {
 	installed := languages("nearest").Installed()
 	for _, v := range installed {
-		add(r, cli.Check{Area: "languages", Name: v.Name, Status: statusOK, Detail: v.Version + " at " + v.Path})
+		detail := v.Version + " at " + v.Path
+		if v.Path == "" {
+			detail = "a bootstrap of the function's own"
+		}
+		add(r, cli.Check{Area: "languages", Name: v.Name, Status: statusOK, Detail: detail})
 	}
-	if len(installed) == 0 {
+	if !slices.ContainsFunc(installed, func(v runtimes.Version) bool { return v.Path != "" }) {
 		add(r, cli.Check{Area: "languages", Name: "interpreters", Status: statusMissing, Detail: "neither Node.js nor Python was found", Remedy: "on Debian: apt-get install nodejs python3"})
 	}
 }

@@ -112,7 +112,7 @@ func TestRootKeyStays(t *testing.T) {
 	if keys[0] != keys[1] || keys[0].AccessKeyID == "" {
 		t.Errorf("got %s, then %s", keys[0].AccessKeyID, keys[1].AccessKeyID)
 	}
-	for _, name := range []string{cli.RootKeyFile, "master-key"} {
+	for _, name := range []string{cli.RootKeyFile, "master-key", "ca/ca.key"} {
 		fi, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -199,6 +199,8 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s %s is %s and nothing says what to do", c.Area, c.Name, c.Status)
 		case c.Name == "port" && c.Status != statusWarn:
 			t.Errorf("a port in use is %s", c.Status)
+		case strings.HasSuffix(strings.TrimSpace(c.Detail), " at"), c.Detail == "":
+			t.Errorf("%s %s says nothing: %q", c.Area, c.Name, c.Detail)
 		case c.Name == "data folder" && c.Status != statusOK:
 			t.Errorf("a folder that can be made: %s %s", c.Status, c.Detail)
 		}

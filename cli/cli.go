@@ -158,7 +158,31 @@ func rootCommand(d *Deps) *cobra.Command {
 	root.SetOut(d.Out)
 	root.SetErr(d.Err)
 	root.InitDefaultCompletionCmd() // takes the output as it is now
+	root.SetFlagErrorFunc(explainFlag)
+	for _, c := range root.Commands() {
+		explainUsage(c)
+	}
 	return root
+}
+
+// explainFlag says what to do about a flag that is not taken.
+func explainFlag(cmd *cobra.Command, err error) error {
+	return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
+}
+
+// explainUsage has c and the commands below it say how they are used when they are given other arguments.
+func explainUsage(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return fmt.Errorf("%w; usage: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		explainUsage(below)
+	}
 }
 
 // settingFlags declares the server's settings as flags and returns a function that collects the given ones.

@@ -62,7 +62,10 @@ func TestSmallCommands(t *testing.T) {
 		{"serve --print-config", 0, "data", ""},
 		{"serve", 1, "", "unexpected EOF"},
 		{"stauts", 1, "", "status"}, // a suggestion
-		{"exec", 1, "", "requires at least 1 arg"},
+		{"exec", 1, "", "requires at least 1 arg(s), only received 0; usage: lambent exec [flags] -- COMMAND [ARG...]"},
+		{"invoke", 1, "", "usage: lambent invoke FUNCTION"},
+		{"serve extra", 1, "", "usage: lambent serve [flags]"},
+		{"serve --listn x", 1, "", "unknown flag: --listn; lambent serve --help lists the flags"},
 		{"doctor", 1, "missing  memory", ""},
 		{"doctor --json", 1, `"ok": false`, ""},
 		{"status", 1, "", "lambent serve --data "},
