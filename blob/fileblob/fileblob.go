@@ -1,9 +1,13 @@
-// Package fileblob is a bucket under package blob in a folder of a local file system.
+// Package fileblob is a bucket under package blob in a folder of a local file system, or of one that several
+// servers share and that has file locks.
 //
 // An object is a file blobs/ab/abcd…, where ab are the first two digits of its name. It is written in
 // tmp/, synced, renamed, and then the folder is synced: when Commit returns, the object survives a loss of
-// power. The time that RemoveOlder looks at is the file's modification time. What a crash left in tmp/ is
-// removed by Open. One process at a time may use a folder.
+// power. The time that RemoveOlder looks at is the file's modification time.
+//
+// Each process writes in a folder of its own below tmp/, beside a locked file that says that it lives; Open
+// removes what dead ones have left. Commit and RemoveOlder of an object exclude each other by a lock on a
+// file in locks/, which all processes see.
 package fileblob
 
 import (
@@ -15,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -25,42 +28,57 @@ import (
 // Bucket is a folder of objects.
 type Bucket struct {
 	root  string
-	locks [256]sync.Mutex // by first byte of the name: Commit and RemoveOlder of an object exclude each other
+	mine  string      // the folder below tmp/ in which this process writes
+	alive *os.File    // locked while it does
+	locks [256]locker // by first byte of the name
+
+	// step is told of each change to the disk before it is made, and may fail it: tests break the disk there.
+	step func(op, path string) error
 }
 
 var _ driver.Bucket = (*Bucket)(nil)
 
 // Open opens the bucket in the folder root, and makes it if there is none.
-func Open(root string) (*Bucket, error) {
-	b := &Bucket{root: root}
+func Open(root string) (*Bucket, error) { return open(root, func(string, string) error { return nil }) }
+
+func open(root string, step func(op, path string) error) (*Bucket, error) {
+	b := &Bucket{root: root, step: step}
 	if err := b.prepare(); err != nil {
+		if b.alive != nil {
+			err = errors.Join(err, b.alive.Close())
+		}
 		return nil, fmt.Errorf("open blobs: %w", explain(err))
 	}
 	return b, nil
 }
 
-// Reader returns the bucket in the folder root to read from, though another process may have it open. It touches
-// nothing: Create and RemoveOlder must not be called.
+// Reader returns the bucket in the folder root to read from. It touches nothing: Create and RemoveOlder must not be called.
 func Reader(root string) *Bucket { return &Bucket{root: root} }
 
 func (b *Bucket) prepare() error {
-	if err := os.RemoveAll(b.tmp()); err != nil {
-		return err
-	}
-	for _, dir := range []string{b.tmp(), b.blobs()} {
+	for _, dir := range []string{b.root, b.tmp(), b.blobs(), filepath.Join(b.root, "locks")} {
+		if err := b.step("mkdir", dir); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
+	for i := range b.locks {
+		b.locks[i].path = filepath.Join(b.root, "locks", fmt.Sprintf("%02x", i))
+	}
+	if err := errors.Join(b.removeDead(), b.live()); err != nil {
+		return err
+	}
 	// The folders' own entries must survive too.
-	return errors.Join(syncDir(b.blobs()), syncDir(b.root), syncDir(filepath.Dir(b.root)))
+	return errors.Join(b.syncDir(b.blobs()), b.syncDir(b.root), b.syncDir(filepath.Dir(b.root)))
 }
 
 func (b *Bucket) tmp() string   { return filepath.Join(b.root, "tmp") }
 func (b *Bucket) blobs() string { return filepath.Join(b.root, "blobs") }
 
 // path returns the file of an object, and its lock.
-func (b *Bucket) path(name string) (string, *sync.Mutex, error) {
+func (b *Bucket) path(name string) (string, *locker, error) {
 	if !isName(name) {
 		return "", nil, fmt.Errorf("blob: malformed name %q", name)
 	}
@@ -78,7 +96,10 @@ func hexByte(name string) int {
 
 // Create implements driver.Bucket.
 func (b *Bucket) Create(context.Context) (driver.Upload, error) {
-	f, err := os.CreateTemp(b.tmp(), "put-*")
+	if err := b.step("create", b.mine); err != nil {
+		return nil, explain(err)
+	}
+	f, err := os.CreateTemp(b.mine, "put-*")
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -116,13 +137,18 @@ func (b *Bucket) RemoveOlder(_ context.Context, name string, cutoff time.Time) (
 	if err != nil {
 		return false, err
 	}
-	lock.Lock()
-	defer lock.Unlock()
+	if err := lock.lock(); err != nil {
+		return false, err
+	}
+	defer lock.unlock()
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil || !info.ModTime().Before(cutoff) {
+		return false, err
+	}
+	if err := b.step("remove", path); err != nil {
 		return false, err
 	}
 	if err := os.Remove(path); err != nil {
@@ -174,6 +200,9 @@ type upload struct {
 }
 
 func (u *upload) Write(p []byte) (int, error) {
+	if err := u.bucket.step("write", u.file.Name()); err != nil {
+		return 0, explain(err)
+	}
 	n, err := u.file.Write(p)
 	return n, explain(err)
 }
@@ -194,52 +223,75 @@ func (u *upload) commit(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if u.bucket.renew(path, lock) {
+	there, err := u.bucket.renew(path, lock)
+	if err != nil {
+		return err
+	}
+	if there {
 		return u.Abort()
 	}
+	if err := u.close(); err != nil {
+		return err
+	}
+	if err := lock.lock(); err != nil {
+		return err
+	}
+	defer lock.unlock()
+	return u.rename(path)
+}
+
+// close makes the bytes durable in tmp/.
+func (u *upload) close() error {
 	now := time.Now() // the last write may be long ago
 	if err := os.Chtimes(u.file.Name(), now, now); err != nil {
+		return err
+	}
+	if err := u.bucket.step("sync", u.file.Name()); err != nil {
 		return err
 	}
 	if err := u.file.Sync(); err != nil {
 		return err
 	}
-	if err := u.file.Close(); err != nil {
+	return u.file.Close()
+}
+
+// rename gives the object its name, durably.
+func (u *upload) rename(path string) error {
+	if err := u.bucket.makeDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	lock.Lock()
-	defer lock.Unlock()
-	if err := u.bucket.makeDir(filepath.Dir(path)); err != nil {
+	if err := u.bucket.step("rename", path); err != nil {
 		return err
 	}
 	if err := os.Rename(u.file.Name(), path); err != nil {
 		return err
 	}
 	u.ended = true
-	return syncDir(filepath.Dir(path))
+	return u.bucket.syncDir(filepath.Dir(path))
 }
 
-// renew gives an existing object a new modification time and says whether it did. Its folder is synced
+// renew gives an existing object a new modification time and says whether there is one. Its folder is synced
 // again, for the process that made the object may have died before it did so.
-func (b *Bucket) renew(path string, lock *sync.Mutex) bool {
-	lock.Lock()
-	defer lock.Unlock()
-	if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
-		return false
+func (b *Bucket) renew(path string, lock *locker) (bool, error) {
+	if err := lock.lock(); err != nil {
+		return false, err
 	}
-	return syncDir(filepath.Dir(path)) == nil
+	defer lock.unlock()
+	if err := os.Chtimes(path, time.Time{}, time.Now()); err != nil {
+		return false, nil // absent, or another's: it is written anew
+	}
+	return true, b.syncDir(filepath.Dir(path))
 }
 
-// makeDir makes the folder of an object, durably.
+// makeDir makes the folder of an object, durably: another process may have made it and died before it was.
 func (b *Bucket) makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if err := b.step("mkdir", dir); err != nil {
 		return err
 	}
-	return syncDir(b.blobs())
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return b.syncDir(b.blobs())
 }
 
 // Abort implements driver.Upload.
@@ -253,7 +305,10 @@ func (u *upload) Abort() error {
 }
 
 // syncDir makes the entries of a folder durable.
-func syncDir(dir string) error {
+func (b *Bucket) syncDir(dir string) error {
+	if err := b.step("syncdir", dir); err != nil {
+		return err
+	}
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -50,8 +50,9 @@ func TestFolder(t *testing.T) {
 		if err == nil && info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
-		name, _ := filepath.Rel(dir, path)
-		got = append(got, name)
+		if name, _ := filepath.Rel(dir, path); strings.HasPrefix(name, "blobs/") || strings.HasPrefix(name, "tmp/") && !strings.HasSuffix(name, ".alive") {
+			got = append(got, name)
+		}
 		return err
 	})
 	want := "blobs/2c/2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
@@ -75,9 +76,19 @@ func TestLeftovers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(stranger), 0o700), os.WriteFile(stranger, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Die(); err != nil {
+		t.Fatal(err)
+	}
+	first := filepath.Join(dir, "tmp", "put-1") // as the first version left them
+	if err := os.WriteFile(first, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	b = open(t, dir)
-	left, err := os.ReadDir(filepath.Join(dir, "tmp"))
+	left, err := filepath.Glob(filepath.Join(dir, "tmp", "*", "*"))
 	if err != nil || len(left) != 0 {
+		t.Errorf("tmp holds %v, error %v", left, err)
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); err != nil || len(left) != 2 { // the open bucket's own
 		t.Errorf("tmp holds %v, error %v", left, err)
 	}
 	s := blob.New(b, kvtest.Mem(t))
