@@ -23,6 +23,7 @@ import (
 	"lambent/gateway/ca"
 	"lambent/kv"
 	"lambent/service"
+	"lambent/trace"
 )
 
 // Version is what `lambent version` prints; a release sets it with -ldflags.
@@ -40,6 +41,7 @@ type cloudParts struct {
 	domain   string
 	inner    *innerListener // connections from inside sandboxes
 	registry *prometheus.Registry
+	tracer   *trace.Tracer // nil when nobody wants traces
 
 	ca            *ca.CA
 	store         *kv.Store
@@ -69,7 +71,7 @@ func Run(ctx context.Context, config *Config, logTo io.Writer, ready func(cli.Ru
 			err = errors.Join(err, c())
 		}
 	}()
-	for _, open := range []func() error{p.openData, p.listen, p.openStores, p.openCA, p.openServices} {
+	for _, open := range []func() error{p.openData, p.listen, p.openStores, p.openCA, p.openTraces, p.openProfiles, p.openServices} {
 		if err := open(); err != nil {
 			return err
 		}
@@ -148,7 +150,7 @@ func (p *cloudParts) serve(ctx context.Context, ready func(cli.Running)) error {
 	// The listeners end first and drain while the parts behind them still work.
 	partsCtx, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopParts()
-	parts, partsCtx := errgroup.WithContext(partsCtx)
+	parts, partsCtx := errgroup.WithContext(p.tracer.With(partsCtx))
 	for _, r := range p.running {
 		parts.Go(func() error {
 			if err := r.run(partsCtx); err != nil && partsCtx.Err() == nil {

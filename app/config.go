@@ -37,6 +37,10 @@ type Config struct {
 	IdleFreeze      time.Duration // idle time after which a sandbox is frozen
 	IdleStop        time.Duration // idle time after which a sandbox is let go
 	StemCells       int           // booted interpreters kept ready for each language; 0 is none
+	OTLP            string        // URL of an OpenTelemetry collector, "" for none
+	OTLPHeaders     string        // name=value,name=value with every request to it
+	TraceShare      float64       // share of the requests that are traced, 0 to 1
+	Pprof           string        // host:port for Go's profiles, "" for none
 }
 
 // A setting is one value of a Config as people name it.
@@ -66,6 +70,10 @@ var settings = []setting{
 	{"idle-freeze", "2s", "idle time after which a sandbox is frozen", false, func(c *Config) any { return &c.IdleFreeze }},
 	{"idle-stop", "10m", "idle time after which a sandbox is let go", false, func(c *Config) any { return &c.IdleStop }},
 	{"stem-cells", "1", "booted interpreters kept ready for each language that is in use", false, func(c *Config) any { return &c.StemCells }},
+	{"otlp", "", "http://HOST:4318 of an OpenTelemetry collector to send traces and metrics to (default none)", false, func(c *Config) any { return &c.OTLP }},
+	{"otlp-headers", "", "name=value,name=value to send with them, such as a collector's key", true, func(c *Config) any { return &c.OTLPHeaders }},
+	{"trace-share", "1", "share of the requests to trace with --otlp, 0 to 1; what a caller traces already is traced on", false, func(c *Config) any { return &c.TraceShare }},
+	{"pprof", "", "127.0.0.1:PORT to serve Go's profiles on (default none)", false, func(c *Config) any { return &c.Pprof }},
 }
 
 // variable is the environment variable of the setting.
@@ -158,6 +166,8 @@ func assign(field any, value string) (err error) {
 		*f, err = strconv.ParseBool(value)
 	case *int:
 		*f, err = strconv.Atoi(value)
+	case *float64:
+		*f, err = strconv.ParseFloat(value, 64)
 	case *time.Duration:
 		*f, err = time.ParseDuration(value)
 	}
@@ -205,6 +215,9 @@ func (c *Config) problems() (ps []error) {
 	}
 	if c.MaxSandboxes < 1 {
 		ps = append(ps, fmt.Errorf("max-sandboxes: want at least 1, got %d", c.MaxSandboxes))
+	}
+	if !(c.TraceShare >= 0 && c.TraceShare <= 1) {
+		ps = append(ps, fmt.Errorf("trace-share: want 0 to 1, got %v", c.TraceShare))
 	}
 	if c.StemCells < 0 {
 		ps = append(ps, fmt.Errorf("stem-cells: want 0 or more, got %d", c.StemCells))
@@ -257,6 +270,8 @@ func deref(field any) any {
 	case *bool:
 		return *f
 	case *int:
+		return *f
+	case *float64:
 		return *f
 	case *time.Duration:
 		return *f

@@ -38,6 +38,9 @@ func (p *cloudParts) openServices() error {
 		return err
 	}
 	p.background("lambda", lambdaService.Run)
+	if err := p.registry.Register(invokeMetrics{invoker, lambdaService.AsyncStats}); err != nil {
+		return err
+	}
 	httpAPIs := apigatewayv2.New(p.store.In("apigatewayv2"), p.domain, &apiInvoker{lambdaService})
 	restAPIs := apigateway.New(p.store.In("apigateway"), p.domain, &apiInvoker{lambdaService}, httpAPIs)
 	timers := schedule.NewTimers(p.store.In("schedule"))
@@ -68,6 +71,7 @@ func (p *cloudParts) openServices() error {
 		Domain:        p.domain,
 		Region:        p.config.Region,
 		Registry:      p.registry,
+		Tracer:        p.tracer,
 		QuietRequests: !p.config.LogRequests,
 		Admin:         p.admin(),
 	})

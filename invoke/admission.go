@@ -18,8 +18,9 @@ func (t *Throttled) Error() string { return "rate exceeded: " + t.Reason }
 // admission counts the invocations under way: of each function with a reserved share, and of all the others of an
 // account in a region together.
 type admission struct {
-	mu    sync.Mutex
-	count map[string]int
+	mu        sync.Mutex
+	count     map[string]int
+	throttled uint64
 }
 
 // enter takes a place for fn, or says why there is none. The place is given back with leave.
@@ -34,6 +35,7 @@ func (a *admission) enter(fn *Function) (scope string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.count[scope] >= limit {
+		a.throttled++
 		return "", &Throttled{reason}
 	}
 	a.count[scope]++

@@ -49,6 +49,7 @@ type Logs struct {
 	mu      sync.Mutex
 	dirty   []*logStream
 	bytes   int
+	lost    uint64          // records, since the start
 	waiters []chan struct{} // of Sync
 }
 
@@ -72,6 +73,7 @@ func (l *Logs) add(s *logStream, events ...LogEvent) {
 	for _, e := range events {
 		if s.bytes > maxStreamWait || l.bytes > maxLogsWait {
 			s.lost++
+			l.lost++
 			continue
 		}
 		n := len(e.Message) + 64
@@ -151,6 +153,11 @@ func (l *Logs) put(ctx context.Context, batches []LogBatch) {
 			return
 		}
 		if try == logRetries || ctx.Err() != nil {
+			l.mu.Lock()
+			for _, b := range batches {
+				l.lost += uint64(len(b.Events))
+			}
+			l.mu.Unlock()
 			l.log.Error("logs of functions lost", "streams", len(batches), "first", batches[0].Group, "error", err)
 			return
 		}

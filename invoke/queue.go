@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lambent/cloud"
@@ -62,6 +63,7 @@ type Queue struct {
 	invoker *Invoker
 	targets Targets
 	owner   string
+	running atomic.Int64 // events that run now
 }
 
 // NewQueue returns the queue kept in store, a room of its own. Events wait until Run runs.
@@ -140,6 +142,8 @@ func (q *Queue) Run(ctx context.Context) error {
 		for _, e := range events {
 			slots <- struct{}{}
 			running.Go(func() {
+				q.running.Add(1)
+				defer q.running.Add(-1)
 				q.process(context.WithoutCancel(ctx), e)
 				<-slots
 				select {

@@ -100,8 +100,11 @@ type (
 	spanKey   struct{}
 )
 
-// With returns a context in which Root begins traces of t.
+// With returns a context in which Root begins traces of t; for a nil Tracer, ctx.
 func (t *Tracer) With(ctx context.Context) context.Context {
+	if t == nil {
+		return ctx
+	}
 	return context.WithValue(ctx, tracerKey{}, t)
 }
 

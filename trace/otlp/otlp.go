@@ -48,6 +48,7 @@ const (
 	linger     = time.Second // what comes close together goes out together
 	tries      = 4
 	patience   = 10 * time.Second // of one request
+	lastWords  = 2 * time.Second  // of one at the end
 	maxRefusal = 4 << 10          // bytes read of an answer that says why
 )
 
@@ -104,12 +105,10 @@ func (e *Exporter) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			defer cancel()
-			for len(e.spans) > 0 && last.Err() == nil {
-				e.sendSpans(last, e.take(last, 0))
+			for until := time.Now().Add(lastWords); len(e.spans) > 0 && time.Now().Before(until); {
+				e.sendSpans(ctx, e.take(ctx, 0))
 			}
-			e.sendMetrics(last)
+			e.sendMetrics(ctx)
 			return nil
 		case d := <-e.spans:
 			e.sendSpans(ctx, append([]trace.Data{d}, e.take(ctx, linger)...))
@@ -167,7 +166,8 @@ func (e *Exporter) sendMetrics(ctx context.Context) {
 	e.send(ctx, "/v1/metrics", e.resource.metrics(families, e.started, time.Now()))
 }
 
-// send posts a document and tells whether the collector took it. What may succeed later is tried again.
+// send posts a document and tells whether the collector took it. What may succeed later is tried again, unless ctx has
+// ended: then there is one attempt, and a short one.
 func (e *Exporter) send(ctx context.Context, path string, document any) bool {
 	body, err := encode(document)
 	wait := 500 * time.Millisecond
@@ -201,7 +201,11 @@ func (e *Exporter) send(ctx context.Context, path string, document any) bool {
 
 // post makes one attempt. again says that the same may succeed later, after says when the collector wants it.
 func (e *Exporter) post(ctx context.Context, path string, body []byte) (again bool, after time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	within := patience
+	if ctx.Err() != nil {
+		within = lastWords
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.config.Endpoint+path, bytes.NewReader(body))
 	if err != nil {

@@ -37,6 +37,9 @@ type collector struct {
 }
 
 func (c *collector) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := httptest.NewRecorder()
@@ -145,6 +148,7 @@ func TestSpans(t *testing.T) {
 
 		_, last := tracer.Root(t.Context(), "at the end", trace.Internal, trace.Parent{})
 		last.End(nil)
+		synctest.Wait() // Run has it and waits for more
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
