@@ -110,7 +110,7 @@ func (c *client) explainNoLog(ctx context.Context, name, group string) error {
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("function %s has not been called yet and has no log; lambent logs %[1]s -f waits for it", name)
+	return fmt.Errorf("function %s has no log yet: it was not called, or just now; lambent logs %[1]s -f waits for it", name)
 }
 
 func isNotFound(err error) bool {

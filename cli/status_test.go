@@ -98,7 +98,7 @@ func noGroup(w http.ResponseWriter, r *http.Request) {
 func TestLogsSayWhyThereAreNone(t *testing.T) {
 	for name, want := range map[string]string{
 		"none":  "there is no function none in region us-east-1",
-		"quiet": "function quiet has not been called yet",
+		"quiet": "function quiet has no log yet",
 		"/a/b":  "there is no log group /a/b in region us-east-1",
 	} {
 		if code, _, errs := run(t, stub{}, noGroup, "logs", name); code != 1 || !strings.Contains(errs, want) {
