@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: Debian packages when they are missing (as root), the Python and npm clients
+# Installs what the tests need: Debian packages when they are missing (as root), the Python, npm, Go and Java clients
 # into DIR (default .tools beside go.mod). It does nothing when all is there already, and begins the clients
 # anew when an earlier run did not come to its end.
 set -euo pipefail
@@ -19,6 +19,8 @@ has node || packages+=(nodejs)
 has npm || packages+=(npm) # Debian's nodejs comes without it
 [ -x /usr/bin/python3 ] || packages+=(python3) # the one that functions run on
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+has javac || packages+=(default-jdk-headless)
+has mvn || packages+=(maven)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) # 15 in Debian 12
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
@@ -45,12 +47,14 @@ shim serverless3 "node '$dir/npm/node_modules/serverless/bin/serverless.js'"
 shim osls "node '$dir/npm/node_modules/osls/bin/serverless.js'"
 shim aws "'$dir/python/bin/python' '$dir/python/bin/aws'"
 shim boto-python "'$dir/python/bin/python'"
+shim java-uploads "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$dir/java/classes:$dir/java/*' Uploads"
 
-want=$(cat "$here/requirements.txt" "$here/package.json" | sha256sum)
+clients=$here/../clients
+want=$(cat "$here/requirements.txt" "$here/package.json" "$clients"/go/* "$clients"/java/* | sha256sum)
 if [ "$(cat "$dir/.installed" 2>/dev/null || true)" = "$want" ]; then
   exit 0
 fi
-rm -rf "$dir/.installed" "$dir/python" "$dir/npm"
+rm -rf "$dir/.installed" "$dir/python" "$dir/npm" "$dir/java"
 say "installing the Python clients (AWS CLI, boto3)"
 python3 -m venv "$dir/python"
 "$dir/python/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
@@ -58,5 +62,9 @@ say "installing the npm clients (Serverless Framework 2 and 3, osls, AWS SDK for
 mkdir -p "$dir/npm"
 cp "$here/package.json" "$dir/npm/"
 (cd "$dir/npm" && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null)
+say "building the clients in Go and Java (AWS SDK for Go v2 and for Java v2)"
+(cd "$clients/go" && CGO_ENABLED=0 go build -o "$dir/bin/go-uploads" .)
+(cd "$clients/java" && mvn -q -B dependency:copy-dependencies -DoutputDirectory="$dir/java" -DincludeScope=runtime >/dev/null &&
+  javac -cp "$dir/java/*" -d "$dir/java/classes" Uploads.java)
 printf '%s\n' "$want" >"$dir/.installed"
 say "ready in $dir"
