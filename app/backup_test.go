@@ -309,3 +309,49 @@ func TestMoveToPostgres(t *testing.T) {
 		examine(t, start(t, cli.FlagValues{"data": back, "listen": "127.0.0.1:0"}), back)
 	})
 }
+
+// TestBlobsInS3: a cloud whose large bytes are in a bucket of another.
+func TestBlobsInS3(t *testing.T) {
+	keeper := start(t, cli.FlagValues{"data": filepath.Join(t.TempDir(), "keeper"), "listen": "127.0.0.1:0"})
+	put(t, keeper, "/bytes")
+	dir, to, target := firstFormat(t), t.TempDir(), filepath.Join(t.TempDir(), "target")
+	do(t, "backup", to, "--data", dir)
+	flags := cli.FlagValues{"blobs": "s3://bytes/cloud?endpoint=" + keeper.Endpoint,
+		"blobs-access-key-id": keeper.Key.AccessKeyID, "blobs-secret-access-key": keeper.Key.SecretAccessKey}
+	args := []string{"--data", target}
+	for name, value := range flags {
+		args = append(args, "--"+name, value)
+	}
+	do(t, append([]string{"restore", to}, args...)...)
+	if left, err := filepath.Glob(filepath.Join(target, "blobs", "*")); err != nil || len(left) > 0 {
+		t.Errorf("a folder of blobs was made: %v, %v", left, err)
+	}
+	if out := do(t, append([]string{"store", "check"}, args...)...); !strings.Contains(out, "nothing is wrong") || !strings.Contains(out, "2 blobs") {
+		t.Error(out)
+	}
+	flags["data"], flags["listen"] = target, "127.0.0.1:0"
+	t.Run("serve", func(t *testing.T) { examine(t, start(t, flags), target) })
+	delete(flags, "blobs-secret-access-key")
+	refuse(t, flags, "blobs-secret-access-key")
+}
+
+// put makes a bucket of a running cloud.
+func put(t *testing.T, r cli.Running, path string) {
+	t.Helper()
+	req, err := http.NewRequest("PUT", r.Endpoint+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := sigv4.Credentials{AccessKeyID: r.Key.AccessKeyID, SecretAccessKey: r.Key.SecretAccessKey}
+	if err := sigv4.Sign(req, key, "us-east-1", "s3", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Fatalf("%s: %s", path, resp.Status)
+	}
+}

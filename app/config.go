@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"lambent/blob/s3blob"
 )
 
 // Config is everything that can be chosen about a cloud. It is read once, from flags over LAMBENT_*
@@ -22,7 +24,9 @@ type Config struct {
 	Data            string        // folder that holds everything
 	Memory          bool          // keep all state in memory and nothing after the end
 	Store           string        // URL of a PostgreSQL database for the ordered store; "" is a folder in Data
-	Blobs           string        // folder for large bytes; "" is a folder in Data
+	Blobs           string        // folder, or URL of a bucket of S3, for large bytes; "" is a folder in Data
+	BlobsKeyID      string        // access key for that bucket
+	BlobsSecret     string        //
 	Listen          string        // host:port; port 0 picks a free one
 	Domain          string        // what the cloud calls itself in URLs; "" is localhost:PORT
 	Region          string        // region that `exec` and the printed line use
@@ -55,7 +59,9 @@ var settings = []setting{
 	{"data", "", "folder that holds everything (default /var/lib/lambent for root, else ~/.local/share/lambent)", false, func(c *Config) any { return &c.Data }},
 	{"memory", "false", "keep everything in memory and nothing after the end", false, func(c *Config) any { return &c.Memory }},
 	{"store", "", "postgres://user:password@host/database?sslmode=verify-full to share the store with other servers (default: a folder in --data)", true, func(c *Config) any { return &c.Store }},
-	{"blobs", "", "folder for code, objects and other large bytes, shared by the servers of one store (default: in --data)", false, func(c *Config) any { return &c.Blobs }},
+	{"blobs", "", "folder, or s3://bucket/prefix?endpoint=https://host&region=name, for code, objects and other large bytes, shared by the servers of one store (default: in --data)", false, func(c *Config) any { return &c.Blobs }},
+	{"blobs-access-key-id", "", "access key for blobs in S3", false, func(c *Config) any { return &c.BlobsKeyID }},
+	{"blobs-secret-access-key", "", "its secret", true, func(c *Config) any { return &c.BlobsSecret }},
 	{"listen", "127.0.0.1:4566", "address to serve on; port 0 picks a free one", false, func(c *Config) any { return &c.Listen }},
 	{"domain", "", "what the cloud calls itself in URLs (default localhost:PORT)", false, func(c *Config) any { return &c.Domain }},
 	{"region", "us-east-1", "region for exec and for the line printed at the start; any region is served", false, func(c *Config) any { return &c.Region }},
@@ -229,6 +235,14 @@ func (c *Config) problems() (ps []error) {
 func (c *Config) storeProblems() (ps []error) {
 	if c.Store != "" && !strings.HasPrefix(c.Store, "postgres://") && !strings.HasPrefix(c.Store, "postgresql://") {
 		ps = append(ps, errors.New("store: want the URL of a PostgreSQL database, postgres://user:password@host:5432/database"))
+	}
+	if strings.HasPrefix(c.Blobs, "s3:") {
+		if _, err := s3blob.ParseURL(c.Blobs); err != nil {
+			ps = append(ps, fmt.Errorf("blobs: %w", err))
+		}
+		if c.BlobsKeyID == "" || c.BlobsSecret == "" {
+			ps = append(ps, errors.New("blobs: a bucket of S3 needs blobs-access-key-id and blobs-secret-access-key"))
+		}
 	}
 	if c.Memory && (c.Store != "" || c.Blobs != "") {
 		ps = append(ps, errors.New("memory keeps nothing: it goes with neither store nor blobs"))

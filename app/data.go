@@ -27,6 +27,7 @@ func (d dataFolder) store() string     { return filepath.Join(d.path, "store") }
 func (d dataFolder) blobs() string     { return filepath.Join(d.path, "blobs") }
 func (d dataFolder) ca() string        { return filepath.Join(d.path, "ca") }
 func (d dataFolder) code() string      { return filepath.Join(d.path, "cache", "code") }
+func (d dataFolder) spool() string     { return filepath.Join(d.path, "cache", "blobs") }
 func (d dataFolder) sandboxes() string { return filepath.Join(d.path, "cache", "sandboxes") }
 
 // openData makes the folder where it is missing and sees that it can be written.

@@ -12,6 +12,7 @@ import (
 	"lambent/blob/driver"
 	"lambent/blob/fileblob"
 	"lambent/blob/memblob"
+	"lambent/blob/s3blob"
 	"lambent/kv"
 	kvdriver "lambent/kv/driver"
 	"lambent/kv/pebblekv"
@@ -62,12 +63,26 @@ func (p *cloudParts) openEngines() (kvdriver.Engine, driver.Bucket, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	folder := cmp.Or(p.config.Blobs, p.data.blobs())
-	bucket, err := fileblob.Open(folder)
+	bucket, err := p.openBucket()
 	if err != nil {
-		return nil, nil, errors.Join(explainWrite(folder, err), engine.Close())
+		return nil, nil, errors.Join(err, engine.Close())
 	}
 	return engine, bucket, nil
+}
+
+// openBucket opens where large bytes go: a folder, or a bucket of S3.
+func (p *cloudParts) openBucket() (driver.Bucket, error) {
+	if !strings.HasPrefix(p.config.Blobs, "s3:") {
+		folder := cmp.Or(p.config.Blobs, p.data.blobs())
+		bucket, err := fileblob.Open(folder)
+		return bucket, explainWrite(folder, err)
+	}
+	c, err := s3blob.ParseURL(p.config.Blobs)
+	if err != nil {
+		return nil, fmt.Errorf("blobs: %w", err)
+	}
+	c.AccessKeyID, c.SecretAccessKey, c.Spool = p.config.BlobsKeyID, p.config.BlobsSecret, p.data.spool()
+	return s3blob.Open(context.Background(), c)
 }
 
 // openFolder opens the store in the data folder.

@@ -60,7 +60,7 @@ The exit code is 0 when nothing is wrong and 1 otherwise.`,
 
 // storeFlags declares the settings that say where a cloud keeps its state.
 func storeFlags(d *Deps, cmd *cobra.Command) func() ServeOptions {
-	names := []string{"data", "store", "blobs"}
+	names := []string{"data", "store", "blobs", "blobs-access-key-id", "blobs-secret-access-key"}
 	d.Server.EachSetting(func(name, def, help string) {
 		if slices.Contains(names, name) {
 			cmd.Flags().VarPF(&anyValue{}, name, "", help).DefValue = def
