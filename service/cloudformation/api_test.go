@@ -186,6 +186,7 @@ func TestPropertyProblems(t *testing.T) {
 	tests := []struct{ properties, want string }{
 		{`{"Foo": 1}`, "Properties validation failed for resource A with message: #: extraneous key [Foo] is not permitted"},
 		{`{"Tags": [{"Key": "k", "Value": "v", "X": 1}]}`, "Properties validation failed for resource A with message: #/Tags/0: extraneous key [X] is not permitted"},
+		{`{"DataProtectionPolicy": {}}`, `Resource handler returned message: "Property /DataProtectionPolicy of resource A is not implemented.`},
 		{`{"Tags": [{"Key": "k"}]}`, "Properties validation failed for resource A with message: #/Tags/0: required key [Value] not found"},
 		{`{"RetentionInDays": "x"}`, "Properties validation failed for resource A with message: #/RetentionInDays: expected type: Integer, found: String"},
 		{`{"LogGroupName": {"a": "b"}, "Tags": {}}`, "Properties validation failed for resource A with message: #/LogGroupName: expected type: String, found: JSONObject\n#/Tags: expected type: JSONArray, found: JSONObject"},
@@ -194,7 +195,7 @@ func TestPropertyProblems(t *testing.T) {
 	for _, tt := range tests {
 		b.create("bad", `{"Resources": {"A": {"Type": "AWS::Logs::LogGroup", "Properties": `+tt.properties+`}}}`)
 		b.want("bad", "ROLLBACK_COMPLETE")
-		if got := b.events("bad"); !strings.Contains(got, "A CREATE_FAILED | "+tt.want+"\n") {
+		if got := b.events("bad"); !strings.Contains(got, "A CREATE_FAILED | "+tt.want) {
 			t.Errorf("%s: want %s in\n%s", tt.properties, tt.want, got)
 		}
 		id := *b.stack("bad").StackId

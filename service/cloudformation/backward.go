@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"lambent/cloud"
 	"lambent/kv"
 )
 
@@ -40,7 +41,7 @@ func (x *execution) settle(ctx context.Context) error {
 		}
 		attempt := row.Cur
 		steps[row.ID] = &step{begin: func(context.Context) func(context.Context) outcome {
-			return x.guarded(x.work(row.ID, from, attempt), x.s.types[from.Type].Update)
+			return x.guarded(x.wayBack(row.ID, from, attempt), x.s.types[from.Type].Update)
 		}, end: func(o outcome) {
 			back := *from
 			if o.err != nil {
@@ -131,8 +132,23 @@ func (x *execution) beginRevert(row *resourceRow) func(context.Context) func(con
 		}
 		row.Step = stepUndoing
 		x.mark(row, row.Old, "UPDATE_IN_PROGRESS", "")
-		return x.guarded(x.work(row.ID, row.Old, row.Cur), t.Update)
+		return x.guarded(x.wayBack(row.ID, row.Old, row.Cur), t.Update)
 	}
+}
+
+// wayBack makes the work that sets a resource back. What its service has not can not have been set: that the
+// service refuses to set it back as well is no failure.
+func (x *execution) wayBack(logical string, p, from *physical) *work {
+	w := x.work(logical, p, from)
+	forth := w.do
+	w.do = func(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
+		out, err := forth(ctx, service, operation, in)
+		if f, ok := err.(*cloud.Fault); ok && f.Status == 501 {
+			return map[string]any{}, nil
+		}
+		return out, err
+	}
+	return w
 }
 
 // discard turns what an operation made for the row into garbage.

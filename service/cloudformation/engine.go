@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lambent/kv"
+	"lambent/trace"
 )
 
 // Times of the engine. A lease is renewed by every step's commit and by a ticker while calls take long.
@@ -136,7 +137,10 @@ func (r *runner) release(ref stackRef) {
 func (r *runner) work(ctx context.Context, ref stackRef) {
 	fence, err := r.s.lease(ctx, ref)
 	if err == nil && fence > 0 {
+		ctx, span := trace.Root(ctx, "stack operation", trace.Internal, trace.Parent{})
+		span.Set("cloudformation.stack", ref.id)
 		err = r.s.execute(ctx, ref, fence)
+		span.End(err)
 	}
 	if err == nil || ctx.Err() != nil || errors.Is(err, errFenced) || errors.Is(err, errOvertaken) {
 		return

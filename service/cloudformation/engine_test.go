@@ -448,3 +448,16 @@ Resources:
 		t.Errorf("after the update: %s\n%s", got, b.cloud.state())
 	}
 }
+
+// A change of several parts is taken back although its service refuses one of them both ways: it never had it.
+func TestRefusedBothWays(t *testing.T) {
+	b := newBench(t)
+	b.create("both", first)
+	b.want("both", "CREATE_COMPLETE")
+	before := b.cloud.state()
+	b.update("both", strings.Replace(first, "VersioningConfiguration: {Status: Enabled}", "VersioningConfiguration: {Status: Suspended}, AccelerateConfiguration: {AccelerationStatus: Enabled}", 1))
+	b.want("both", "UPDATE_ROLLBACK_COMPLETE")
+	if got := b.cloud.state(); got != before {
+		t.Errorf("got\n%s\nwant\n%s", got, before)
+	}
+}

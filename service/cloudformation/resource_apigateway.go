@@ -70,18 +70,13 @@ func restAPI() *resourceType {
 	}
 	return &resourceType{
 		Name: "AWS::ApiGateway::RestApi", Service: "apigateway", Lower: true,
-		Schema: `Name Description ApiKeySourceType BinaryMediaTypes:[string] CloneFrom Body:json BodyS3Location:json FailOnWarnings:bool
-			EndpointConfiguration:{Types:[string] VpcEndpointIds:[string] IpAddressType} Policy:json MinimumCompressionSize:int Mode
-			DisableExecuteApiEndpoint:bool Parameters:map Tags:[{Key! Value!}]`,
+		Schema: `Name Description ApiKeySourceType BinaryMediaTypes:[string] CloneFrom Body:absent BodyS3Location:absent FailOnWarnings:absent
+			EndpointConfiguration:{Types:[string] VpcEndpointIds:[string] IpAddressType} Policy:json MinimumCompressionSize:int Mode:absent
+			EndpointAccessMode:absent SecurityPolicy:absent Version:absent DisableExecuteApiEndpoint:bool Parameters:absent Tags:[{Key! Value!}]`,
 		Attributes: []string{"RootResourceId", "RestApiId"},
 		Before:     before,
 		Find:       find,
 		Create: func(w *work) error {
-			for _, p := range []string{"Body", "BodyS3Location", "Parameters", "Mode", "FailOnWarnings"} {
-				if w.Props[p] != nil {
-					return cloud.NotImplemented(p + " of AWS::ApiGateway::RestApi")
-				}
-			}
 			if w.ID == "" {
 				in := w.in("Name", "Description", "ApiKeySourceType>apiKeySource", "BinaryMediaTypes", "CloneFrom", "EndpointConfiguration",
 					"MinimumCompressionSize", "DisableExecuteApiEndpoint")
@@ -107,11 +102,6 @@ func restAPI() *resourceType {
 			return err
 		},
 		Update: func(w *work) error {
-			for _, p := range []string{"Body", "BodyS3Location", "Parameters", "Mode", "FailOnWarnings"} {
-				if w.changed(p) && w.Old != nil {
-					return cloud.NotImplemented("Update of " + p + " of AWS::ApiGateway::RestApi")
-				}
-			}
 			patches := w.replacements("Name", "Description", "MinimumCompressionSize", "DisableExecuteApiEndpoint")
 			if w.changed("ApiKeySourceType") {
 				patches = append(patches, patch("replace", "/apiKeySource", cmp.Or(w.text("ApiKeySourceType"), "HEADER")))
@@ -286,12 +276,9 @@ func restDeployment() *resourceType {
 	}, "items", "id", func(*work, any) bool { return true })
 	return &resourceType{
 		Name: "AWS::ApiGateway::Deployment", Service: "apigateway", Lower: true,
-		Schema:     `RestApiId!@new Description StageName@new StageDescription@new:json DeploymentCanarySettings@new:json`,
+		Schema:     `RestApiId!@new Description StageName@new StageDescription@new:json DeploymentCanarySettings:absent`,
 		Attributes: []string{"DeploymentId"},
 		Before: func(w *work) error {
-			if w.Props["DeploymentCanarySettings"] != nil {
-				return cloud.NotImplemented("DeploymentCanarySettings of AWS::ApiGateway::Deployment")
-			}
 			if err := known(w); err != nil {
 				return err
 			}
@@ -376,15 +363,12 @@ func restStage() *resourceType {
 	name := func(w *work) map[string]any { return w.in("RestApiId", "StageName") }
 	return &resourceType{
 		Name: "AWS::ApiGateway::Stage", Service: "apigateway", Lower: true,
-		Schema: `RestApiId!@new StageName!@new DeploymentId! Description Variables:map TracingEnabled:bool CacheClusterEnabled:bool CacheClusterSize
-			ClientCertificateId DocumentationVersion AccessLogSetting:{DestinationArn Format} CanarySetting:json Tags:[{Key! Value!}]
+		Schema: `RestApiId!@new StageName@new DeploymentId Description Variables:map TracingEnabled:bool CacheClusterEnabled:bool CacheClusterSize
+			ClientCertificateId DocumentationVersion AccessLogSetting:{DestinationArn Format} CanarySetting:absent Tags:[{Key! Value!}]
 			MethodSettings:[{ResourcePath HttpMethod MetricsEnabled:bool LoggingLevel DataTraceEnabled:bool ThrottlingBurstLimit:int
 				ThrottlingRateLimit:num CachingEnabled:bool CacheTtlInSeconds:int CacheDataEncrypted:bool}]`,
 		ID: func(w *work) string { return w.text("StageName") },
 		Create: func(w *work) error {
-			if w.Props["CanarySetting"] != nil {
-				return cloud.NotImplemented("CanarySetting of AWS::ApiGateway::Stage")
-			}
 			in := w.in("RestApiId", "StageName", "DeploymentId", "Description", "Variables", "TracingEnabled", "CacheClusterEnabled",
 				"CacheClusterSize", "DocumentationVersion")
 			if tags := tagMap(w.Props["Tags"]); len(tags) > 0 {
@@ -401,9 +385,6 @@ func restStage() *resourceType {
 			return w.patched("UpdateStage", name(w), append(patches, w.replacements("ClientCertificateId")...))
 		},
 		Update: func(w *work) error {
-			if w.Props["CanarySetting"] != nil {
-				return cloud.NotImplemented("CanarySetting of AWS::ApiGateway::Stage")
-			}
 			patches := w.replacements("DeploymentId", "Description", "TracingEnabled", "CacheClusterEnabled", "CacheClusterSize",
 				"ClientCertificateId", "DocumentationVersion")
 			is, was := tagMap(w.Props["Variables"]), tagMap(w.Old["Variables"])
@@ -484,6 +465,7 @@ func settingPath(path string) string {
 func restAccount() *resourceType {
 	set := func(w *work) error {
 		w.ID = w.Name
+		w.Attributes["Id"] = w.ID
 		return w.patched("UpdateAccount", map[string]any{}, []any{patch("replace", "/cloudwatchRoleArn", w.text("CloudWatchRoleArn"))})
 	}
 	return &resourceType{
@@ -586,13 +568,15 @@ func restGatewayResponse() *resourceType {
 			return err
 		}
 		w.ID = w.Name
+		w.Attributes["Id"] = w.ID
 		return nil
 	}
 	return &resourceType{
 		Name: "AWS::ApiGateway::GatewayResponse", Service: "apigateway", Lower: true, NameLength: 128,
-		Schema: `RestApiId!@new ResponseType!@new StatusCode ResponseParameters:map ResponseTemplates:map`,
-		Create: put,
-		Update: put,
+		Schema:     `RestApiId!@new ResponseType!@new StatusCode ResponseParameters:map ResponseTemplates:map`,
+		Attributes: []string{"Id"},
+		Create:     put,
+		Update:     put,
 		Delete: func(w *work) error {
 			_, err := w.call("DeleteGatewayResponse", w.in("RestApiId", "ResponseType"))
 			return err

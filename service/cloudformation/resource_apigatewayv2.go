@@ -1,10 +1,9 @@
 package cloudformation
 
-import "lambent/cloud"
-
 import (
 	"maps"
 
+	"lambent/cloud"
 	"lambent/lang/cfn"
 )
 
@@ -62,18 +61,13 @@ func httpAPI() *resourceType {
 	return &resourceType{
 		Name: "AWS::ApiGatewayV2::Api", Service: "apigatewayv2",
 		Schema: `Name ProtocolType@new Description DisableExecuteApiEndpoint:bool RouteSelectionExpression Version Target RouteKey
-			CredentialsArn ApiKeySelectionExpression DisableSchemaValidation:bool FailOnWarnings:bool IpAddressType Body:json BodyS3Location:json BasePath
+			CredentialsArn ApiKeySelectionExpression DisableSchemaValidation:bool FailOnWarnings:absent IpAddressType Body:absent BodyS3Location:absent BasePath:absent
 			CorsConfiguration:{AllowCredentials:bool AllowHeaders:[string] AllowMethods:[string] AllowOrigins:[string] ExposeHeaders:[string] MaxAge:int}
 			Tags:map`,
-		Attributes: []string{"ApiEndpoint", "ApiId"},
+		Attributes: []string{"ApiEndpoint", "ApiId", "ExecuteApiArn"},
 		Before:     before,
 		Find:       find,
 		Create: func(w *work) error {
-			for _, p := range []string{"Body", "BodyS3Location", "BasePath", "FailOnWarnings"} {
-				if w.Props[p] != nil {
-					return cloud.NotImplemented(p + " of AWS::ApiGatewayV2::Api")
-				}
-			}
 			if w.ID == "" {
 				in := w.in(append(settings, "ProtocolType", "Target", "RouteKey", "CredentialsArn", "Tags")...)
 				out, err := w.call("CreateApi", in)
@@ -84,10 +78,11 @@ func httpAPI() *resourceType {
 			}
 			out, err := w.call("GetApi", map[string]any{"ApiId": w.ID})
 			w.Attributes["ApiId"], w.Attributes["ApiEndpoint"] = w.ID, str(out, "ApiEndpoint")
+			w.Attributes["ExecuteApiArn"] = "arn:aws:execute-api:" + w.Region + ":" + w.Account + ":" + w.ID
 			return err
 		},
 		Update: func(w *work) error {
-			for _, p := range []string{"Body", "BodyS3Location", "Target", "RouteKey", "CredentialsArn"} {
+			for _, p := range []string{"Target", "RouteKey", "CredentialsArn"} {
 				if w.changed(p) && w.Old != nil {
 					return cloud.NotImplemented("Update of " + p + " of AWS::ApiGatewayV2::Api")
 				}
@@ -122,7 +117,7 @@ func httpStage() *resourceType {
 	return &resourceType{
 		Name: "AWS::ApiGatewayV2::Stage", Service: "apigatewayv2",
 		Schema: `ApiId!@new StageName!@new AutoDeploy:bool Description DeploymentId ClientCertificateId StageVariables:map
-			DefaultRouteSettings:` + route + ` RouteSettings:map(` + route + `) AccessLogSettings:{DestinationArn Format} AccessPolicyId Tags:map`,
+			DefaultRouteSettings:` + route + ` RouteSettings:map(` + route + `) AccessLogSettings:{DestinationArn Format} AccessPolicyId:absent Tags:map`,
 		ID: func(w *work) string { return w.text("StageName") },
 		Create: func(w *work) error {
 			in := w.in(append(settings, "Tags")...)

@@ -35,7 +35,7 @@ func eventsRule() *resourceType {
 			return err
 		}
 		w.ID = w.Name
-		w.Attributes["Arn"] = str(out, "RuleArn")
+		w.Attributes["Arn"], w.Attributes["RuleName"] = str(out, "RuleArn"), w.ID
 		return w.ruleTargets(bus)
 	}
 	return &resourceType{
@@ -46,7 +46,7 @@ func eventsRule() *resourceType {
 				SqsParameters:{MessageGroupId!} HttpParameters:{HeaderParameters:map PathParameterValues:[string] QueryStringParameters:map}
 				EcsParameters:json BatchParameters:json RunCommandParameters:json RedshiftDataParameters:json
 				SageMakerPipelineParameters:json AppSyncParameters:json}]`,
-		Attributes: []string{"Arn"},
+		Attributes: []string{"Arn", "RuleName"},
 		Before: absent(func(w *work) error {
 			_, err := w.call("DescribeRule", bus(w, map[string]any{"Name": w.Name}))
 			return err

@@ -144,6 +144,7 @@ func inlineHolders() []inlineHolder {
 func iamPolicy() *resourceType {
 	put := func(w *work) error {
 		w.ID = w.Name
+		w.Attributes["Id"] = w.ID
 		renamed := w.Old != nil && w.text("PolicyName") != str(w.Old, "PolicyName")
 		for _, h := range inlineHolders() {
 			now := items(w.Props, h.property)
@@ -166,9 +167,10 @@ func iamPolicy() *resourceType {
 	}
 	return &resourceType{
 		Name: "AWS::IAM::Policy", Service: "iam", IAM: true, NameLength: 128,
-		Schema: `PolicyName! PolicyDocument!:json Roles:[string] Users:[string] Groups:[string]`,
-		Create: put,
-		Update: put,
+		Schema:     `PolicyName! PolicyDocument!:json Roles:[string] Users:[string] Groups:[string]`,
+		Attributes: []string{"Id"},
+		Create:     put,
+		Update:     put,
 		Delete: func(w *work) error {
 			w.Old, w.Props = w.Props, map[string]any{}
 			return put(w)
@@ -201,9 +203,9 @@ func iamManagedPolicy() *resourceType {
 	}
 	return &resourceType{
 		Name: "AWS::IAM::ManagedPolicy", Service: "iam", IAM: true, NameLength: 128,
-		Schema: `ManagedPolicyName@name Path@new Description@new PolicyDocument!:json Roles:[string] Users:[string] Groups:[string]
-			Tags@new:[{Key! Value!}]`,
-		Attributes: []string{"PolicyArn", "PolicyId"},
+		Schema: `ManagedPolicyName@name Path@new Description@new PolicyDocument!:json Roles:[string] Users:[string] Groups:[string]`,
+		Attributes: []string{"PolicyArn", "PolicyId", "AttachmentCount", "CreateDate", "DefaultVersionId", "IsAttachable",
+			"PermissionsBoundaryUsageCount", "UpdateDate"},
 		ID: func(w *work) string {
 			path := w.text("Path")
 			if path == "" {
@@ -216,15 +218,16 @@ func iamManagedPolicy() *resourceType {
 			return err
 		}),
 		Create: func(w *work) error {
-			in := w.in("Path", "Description", "Tags")
+			in := w.in("Path", "Description")
 			in["PolicyName"], in["PolicyDocument"] = w.Name, w.document(w.Props["PolicyDocument"])
-			out, err := w.make("CreatePolicy", in)
-			if err != nil {
+			if _, err := w.make("CreatePolicy", in); err != nil {
 				return err
 			}
 			w.ID = w.Type.ID(w)
-			w.Attributes["PolicyArn"], w.Attributes["PolicyId"] = w.ID, str(out, "Policy", "PolicyId")
-			return attach(w)
+			if err := attach(w); err != nil {
+				return err
+			}
+			return w.describePolicy()
 		},
 		Update: func(w *work) error {
 			if w.changed("PolicyDocument") {
@@ -232,7 +235,10 @@ func iamManagedPolicy() *resourceType {
 					return err
 				}
 			}
-			return attach(w)
+			if err := attach(w); err != nil {
+				return err
+			}
+			return w.describePolicy()
 		},
 		Delete: func(w *work) error {
 			w.Old, w.Props = w.Props, map[string]any{}
@@ -246,6 +252,16 @@ func iamManagedPolicy() *resourceType {
 			return err
 		},
 	}
+}
+
+// describePolicy notes what Fn::GetAtt gives of a managed policy.
+func (w *work) describePolicy() error {
+	out, err := w.call("GetPolicy", map[string]any{"PolicyArn": w.ID})
+	w.Attributes["PolicyArn"] = w.ID
+	for _, a := range w.Type.Attributes[1:] {
+		w.Attributes[a] = str(out, "Policy", a)
+	}
+	return err
 }
 
 // newPolicyVersion makes the document the policy's default version. A policy has at most five: the older

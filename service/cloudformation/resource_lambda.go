@@ -25,13 +25,14 @@ func lambdaFunction() *resourceType {
 	return &resourceType{
 		Name: "AWS::Lambda::Function", Service: "lambda", NameLength: 64,
 		Schema: `FunctionName@name Role! Handler Runtime Description Timeout:int MemorySize:int PackageType@new Architectures:[string]
-			Code!:{S3Bucket S3Key S3ObjectVersion ZipFile ImageUri SourceKMSKeyArn} Environment:{Variables:map}
+			Code!:{S3Bucket S3Key S3ObjectVersion ZipFile ImageUri SourceKMSKeyArn S3ObjectStorageMode:absent} Environment:{Variables:map}
 			VpcConfig:{SubnetIds:[string] SecurityGroupIds:[string] Ipv6AllowedForDualStack:bool} DeadLetterConfig:{TargetArn}
-			TracingConfig:{Mode} Layers:[string] FileSystemConfigs:[{Arn! LocalMountPath!}] EphemeralStorage:{Size!:int}
+			TracingConfig:{Mode} Layers:[string] FileSystemConfigs:[{Arn! LocalMountPath! S3FilesConfig:absent}] EphemeralStorage:{Size!:int}
 			ImageConfig:{Command:[string] EntryPoint:[string] WorkingDirectory} SnapStart:{ApplyOn!} KmsKeyArn
 			LoggingConfig:{LogFormat LogGroup ApplicationLogLevel SystemLogLevel} ReservedConcurrentExecutions:int
-			CodeSigningConfigArn RuntimeManagementConfig:{UpdateRuntimeOn! RuntimeVersionArn} RecursiveLoop Tags:[{Key! Value}]`,
-		Attributes: []string{"Arn"},
+			CodeSigningConfigArn RuntimeManagementConfig:{UpdateRuntimeOn! RuntimeVersionArn} RecursiveLoop CapacityProviderConfig:absent DurableConfig:absent FunctionScalingConfig:absent PublishToLatestPublished:absent
+			TenancyConfig:absent Tags:[{Key! Value}]`,
+		Attributes: []string{"Arn", "SnapStartResponse", "SnapStartResponse.ApplyOn", "SnapStartResponse.OptimizationStatus"},
 		Before: absent(func(w *work) error {
 			_, err := w.call("GetFunctionConfiguration", map[string]any{"FunctionName": w.Name})
 			return err
@@ -182,7 +183,10 @@ func (w *work) functionReady() error {
 		if err != nil {
 			return err
 		}
-		w.Attributes["Arn"] = str(out, "FunctionArn")
+		w.Attributes["Arn"], w.Attributes["SnapStartResponse"] = str(out, "FunctionArn"), at(out, "SnapStart")
+		for _, k := range []string{"ApplyOn", "OptimizationStatus"} {
+			w.Attributes["SnapStartResponse."+k] = str(out, "SnapStart", k)
+		}
 		switch {
 		case str(out, "State") == "Failed":
 			return invalid("Function %s is in a failed state: %s", w.ID, str(out, "StateReason"))
@@ -228,12 +232,9 @@ func lambdaVersion() *resourceType {
 	return &resourceType{
 		Name: "AWS::Lambda::Version", Service: "lambda",
 		Schema: `FunctionName!@new CodeSha256@new Description@new ProvisionedConcurrencyConfig@new:{ProvisionedConcurrentExecutions!:int}
-			RuntimePolicy@new:{UpdateRuntimeOn! RuntimeVersionArn}`,
+			RuntimePolicy:absent FunctionScalingConfig:absent`,
 		Attributes: []string{"Version", "FunctionArn"},
 		Before: func(w *work) error {
-			if w.Props["RuntimePolicy"] != nil {
-				return cloud.NotImplemented("RuntimePolicy of AWS::Lambda::Version")
-			}
 			n, _, err := last(w)
 			w.Notes["last"] = strconv.Itoa(n)
 			return err

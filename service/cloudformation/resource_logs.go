@@ -32,7 +32,8 @@ func logGroup() *resourceType {
 	}
 	return &resourceType{
 		Name: "AWS::Logs::LogGroup", Service: "logs", Lower: true, NameLength: 512,
-		Schema:     `LogGroupName@name RetentionInDays:int KmsKeyId LogGroupClass@new Tags:[{Key! Value!}]`,
+		Schema: `LogGroupName@name RetentionInDays:int KmsKeyId LogGroupClass@new BearerTokenAuthenticationEnabled:absent
+			DataProtectionPolicy:absent DeletionProtectionEnabled:absent FieldIndexPolicies:absent ResourcePolicyDocument:absent Tags:[{Key! Value!}]`,
 		Attributes: []string{"Arn"},
 		Before:     absent(describe),
 		Create: func(w *work) error {

@@ -3,8 +3,6 @@ package cloudformation
 import (
 	"maps"
 	"strings"
-
-	"lambent/cloud"
 )
 
 func s3Types() []*resourceType { return []*resourceType{s3Bucket(), s3BucketPolicy()} }
@@ -65,7 +63,7 @@ func s3Bucket() *resourceType {
 	return &resourceType{
 		Name: "AWS::S3::Bucket", Service: "s3", NameLength: 63, NameLower: true,
 		Schema: `BucketName@name AccessControl ObjectLockEnabled@new:bool
-			BucketEncryption:{ServerSideEncryptionConfiguration!:[{BucketKeyEnabled:bool ServerSideEncryptionByDefault:{SSEAlgorithm! KMSMasterKeyID}}]}
+			BucketEncryption:{ServerSideEncryptionConfiguration!:[{BucketKeyEnabled:bool BlockedEncryptionTypes:absent ServerSideEncryptionByDefault:{SSEAlgorithm! KMSMasterKeyID}}]}
 			VersioningConfiguration:{Status!} OwnershipControls:{Rules!:[{ObjectOwnership}]}
 			PublicAccessBlockConfiguration:{BlockPublicAcls:bool IgnorePublicAcls:bool BlockPublicPolicy:bool RestrictPublicBuckets:bool}
 			CorsConfiguration:{CorsRules!:[{Id AllowedHeaders:[string] AllowedMethods!:[string] AllowedOrigins!:[string] ExposedHeaders:[string] MaxAge:int}]}
@@ -73,23 +71,22 @@ func s3Bucket() *resourceType {
 				ExpiredObjectDeleteMarker:bool AbortIncompleteMultipartUpload:{DaysAfterInitiation!:int} TagFilters:[{Key! Value!}]
 				ObjectSizeGreaterThan ObjectSizeLessThan NoncurrentVersionExpirationInDays:int
 				NoncurrentVersionExpiration:{NoncurrentDays!:int NewerNoncurrentVersions:int}
+				NoncurrentVersionTransition:absent
 				NoncurrentVersionTransitions:[{StorageClass! TransitionInDays!:int NewerNoncurrentVersions:int}]
 				Transitions:[{StorageClass! TransitionInDays:int TransitionDate}] Transition:{StorageClass! TransitionInDays:int TransitionDate}}]}
 			WebsiteConfiguration:{IndexDocument ErrorDocument RedirectAllRequestsTo:{HostName! Protocol}
 				RoutingRules:[{RedirectRule!:{HostName HttpRedirectCode Protocol ReplaceKeyPrefixWith ReplaceKeyWith}
 					RoutingRuleCondition:{HttpErrorCodeReturnedEquals KeyPrefixEquals}}]}
-			LoggingConfiguration:{DestinationBucketName LogFilePrefix} AccelerateConfiguration:{AccelerationStatus!}
-			NotificationConfiguration:json ReplicationConfiguration:json ObjectLockConfiguration:json AnalyticsConfigurations:json
-			IntelligentTieringConfigurations:json InventoryConfigurations:json MetricsConfigurations:json Tags:[{Key! Value!}]`,
+			LoggingConfiguration:{DestinationBucketName LogFilePrefix TargetObjectKeyFormat:absent} AccelerateConfiguration:{AccelerationStatus!}
+			NotificationConfiguration:absent ReplicationConfiguration:absent ObjectLockConfiguration:absent AnalyticsConfigurations:absent
+			IntelligentTieringConfigurations:absent InventoryConfigurations:absent MetricsConfigurations:absent AbacStatus:absent
+			BucketNamePrefix:absent BucketNamespace:absent MetadataConfiguration:absent MetadataTableConfiguration:absent Tags:[{Key! Value!}]`,
 		Attributes: []string{"Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"},
 		Before: absent(func(w *work) error {
 			_, err := w.call("HeadBucket", map[string]any{"Bucket": w.Name})
 			return err
 		}),
 		Create: func(w *work) error {
-			if err := w.unsupportedBucket(); err != nil {
-				return err
-			}
 			in := map[string]any{"Bucket": w.Name, "ACL": cannedACL(w.text("AccessControl"))}
 			if w.Region != "us-east-1" {
 				in["CreateBucketConfiguration"] = map[string]any{"LocationConstraint": w.Region}
@@ -109,28 +106,12 @@ func s3Bucket() *resourceType {
 				"RegionalDomainName": host, "WebsiteURL": "http://" + w.Name + ".s3-website." + w.Region + "." + w.Domain})
 			return w.configureBucket()
 		},
-		Update: func(w *work) error {
-			if err := w.unsupportedBucket(); err != nil {
-				return err
-			}
-			return w.configureBucket()
-		},
+		Update: (*work).configureBucket,
 		Delete: func(w *work) error {
 			_, err := w.call("DeleteBucket", map[string]any{"Bucket": w.ID})
 			return err
 		},
 	}
-}
-
-// unsupportedBucket refuses what would be stored without effect.
-func (w *work) unsupportedBucket() error {
-	for _, p := range []string{"NotificationConfiguration", "ReplicationConfiguration", "ObjectLockConfiguration", "AnalyticsConfigurations",
-		"IntelligentTieringConfigurations", "InventoryConfigurations", "MetricsConfigurations"} {
-		if w.Props[p] != nil {
-			return cloud.NotImplemented(p + " of AWS::S3::Bucket")
-		}
-	}
-	return nil
 }
 
 // configureBucket sets the parts that differ from what was, or all that are given for a new bucket.

@@ -1,12 +1,14 @@
 package cloudformation
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"lambent/cloud"
 	"lambent/lang/cfn"
 )
 
@@ -16,9 +18,10 @@ import (
 //
 // A field is a name, "!" when it is required, "@new" when a change of it needs a new resource, "@name" when
 // it also is the name that the author gives the resource, and a type after a colon: string (which is also
-// meant by none), int, num, bool, json (anything), map (of strings), map(T), [T] or {fields}.
+// meant by none), int, num, bool, json (anything), map (of strings), map(T), [T] or {fields}. The type absent
+// stands for what AWS has and this cloud has not: such a property is refused by name.
 type schema struct {
-	kind   string // "string", "int", "num", "bool", "json", "map", "list", "object"
+	kind   string // "string", "int", "num", "bool", "json", "map", "list", "object", "absent"
 	elem   *schema
 	fields map[string]*field
 }
@@ -110,15 +113,21 @@ func (p *schemaParser) kind() *schema {
 }
 
 // problems collects what is wrong with a resource's properties, in the words of AWS's schema validator.
-type problems []string
+type problems struct {
+	wrong  []string
+	absent string // the first property that is not implemented
+}
 
 // coerce returns props with every value in the type that the schema asks for: CloudFormation takes "true",
 // "3" and 3 where the service wants a bool, a number or a string.
 func (s *schema) coerce(logicalID string, props map[string]any) (map[string]any, error) {
 	var p problems
 	v := s.value(props, "", &p)
-	if p != nil {
-		return nil, invalid("Properties validation failed for resource %s with message: %s", logicalID, strings.Join(p, "\n"))
+	switch {
+	case p.wrong != nil:
+		return nil, invalid("Properties validation failed for resource %s with message: %s", logicalID, strings.Join(p.wrong, "\n"))
+	case p.absent != "":
+		return nil, cloud.NotImplemented("Property " + p.absent + " of resource " + logicalID)
 	}
 	return v.(map[string]any), nil
 }
@@ -129,6 +138,9 @@ func (s *schema) value(v any, path string, p *problems) any {
 	}
 	switch s.kind {
 	case "json":
+		return v
+	case "absent":
+		p.absent = cmp.Or(p.absent, path)
 		return v
 	case "object":
 		return s.object(v, path, p)
@@ -210,7 +222,7 @@ func (s *schema) scalar(v any, path string, p *problems) any {
 	panic("cloudformation: schema has no type " + s.kind)
 }
 
-func (p *problems) say(path, problem string) { *p = append(*p, "#"+path+": "+problem) }
+func (p *problems) say(path, problem string) { p.wrong = append(p.wrong, "#"+path+": "+problem) }
 
 func (p *problems) mismatch(path, kind string, v any) any {
 	found := "String"
