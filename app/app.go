@@ -24,6 +24,7 @@ import (
 	"lambent/kv"
 	"lambent/service"
 	"lambent/trace"
+	"lambent/trace/otlp"
 )
 
 // Version is what `lambent version` prints; a release sets it with -ldflags.
@@ -41,7 +42,8 @@ type cloudParts struct {
 	domain   string
 	inner    *innerListener // connections from inside sandboxes
 	registry *prometheus.Registry
-	tracer   *trace.Tracer // nil when nobody wants traces
+	tracer   *trace.Tracer  // nil when nobody wants traces,
+	exporter *otlp.Exporter // so is this
 
 	ca            *ca.CA
 	store         *kv.Store

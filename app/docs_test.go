@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http/httptest"
@@ -111,4 +112,31 @@ func parseMetrics(t *testing.T, w *httptest.ResponseRecorder) []metric {
 		}
 	}
 	return all
+}
+
+// TestDashboard holds the metrics in the dashboard's queries against those that there are.
+func TestDashboard(t *testing.T) {
+	dashboard, err := os.ReadFile("../docs/operate/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(dashboard) {
+		t.Fatal("the dashboard is no JSON")
+	}
+	table, err := os.ReadFile("../docs/operate/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := regexp.MustCompile(`lambent_[a-z_]+`).FindAllString(string(dashboard), -1)
+	if len(used) < 20 {
+		t.Fatalf("it shows %v only", used)
+	}
+	for _, name := range used {
+		for _, part := range []string{"_bucket", "_count", "_sum"} {
+			name = strings.TrimSuffix(name, part)
+		}
+		if !strings.Contains(string(table), "`"+name+"`") {
+			t.Errorf("there is no metric %s", name)
+		}
+	}
 }

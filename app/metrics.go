@@ -13,7 +13,10 @@ import (
 type storeMetrics struct{ store *kv.Store }
 
 // poolMetrics shows the sandbox pool's.
-type poolMetrics struct{ pool *sandbox.Pool }
+type poolMetrics struct {
+	pool *sandbox.Pool
+	most int // sandboxes
+}
 
 var (
 	transactions  = describe("lambent_store_transactions_total", "Transactions asked for, by kind: update or view.", "kind")
@@ -25,6 +28,7 @@ var (
 	storeRunning  = describe("lambent_store_transactions_running", "Transactions in progress.")
 	recentWrites  = describe("lambent_store_recent_writes", "Writes remembered for conflict checks.")
 	sandboxes     = describe("lambent_sandboxes", "Sandboxes, by state: busy, idle, frozen, reclaimed (memory put aside), stem (no function yet).", "state")
+	sandboxBound  = describe("lambent_sandboxes_bound", "How many sandboxes may be alive at once.")
 	sandboxMemory = describe("lambent_sandbox_memory_limit_bytes", "Sum of the memory limits of busy sandboxes.")
 	acquired      = describe("lambent_sandboxes_acquired_total", "Sandboxes handed out, by origin: warm, stem, plain; full counts refusals.", "origin")
 	ended         = describe("lambent_sandboxes_ended_total", "Sandboxes that ended, by cause: idle, or of themselves.", "cause")
@@ -38,7 +42,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (p *cloudParts) registerMetrics(pool *sandbox.Pool) error {
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		storeMetrics{p.store}, poolMetrics{pool},
+		storeMetrics{p.store}, poolMetrics{pool, p.config.MaxSandboxes}, exporterMetrics{p.exporter},
 	} {
 		if err := p.registry.Register(c); err != nil {
 			return err
@@ -90,7 +94,7 @@ func syncHistogram(l driver.Latency) prometheus.Metric {
 
 // Describe implements prometheus.Collector.
 func (poolMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sandboxes, sandboxMemory, acquired, ended} {
+	for _, d := range []*prometheus.Desc{sandboxes, sandboxBound, sandboxMemory, acquired, ended} {
 		ch <- d
 	}
 }
@@ -105,6 +109,7 @@ func (m poolMetrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(sandboxes, float64(s.Frozen-s.Reclaimed), "frozen")
 	gauge(sandboxes, float64(s.Reclaimed), "reclaimed")
 	gauge(sandboxes, float64(s.Stems), "stem")
+	gauge(sandboxBound, float64(m.most))
 	gauge(sandboxMemory, float64(s.MemoryLimit))
 	counter(acquired, float64(s.Warm), "warm")
 	counter(acquired, float64(s.FromStem), "stem")

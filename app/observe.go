@@ -21,7 +21,7 @@ import (
 // openTraces sends traces and metrics to the collector that the configuration names, if it names one.
 func (p *cloudParts) openTraces() error {
 	if p.config.OTLP == "" {
-		return p.registry.Register(exporterMetrics{})
+		return nil
 	}
 	headers, err := parseHeaders(p.config.OTLPHeaders)
 	if err != nil {
@@ -35,9 +35,9 @@ func (p *cloudParts) openTraces() error {
 	if err != nil {
 		return fmt.Errorf("--otlp: %w", err)
 	}
-	p.tracer = trace.New(exporter.Keep, p.config.TraceShare)
+	p.exporter, p.tracer = exporter, trace.New(exporter.Keep, p.config.TraceShare)
 	p.background("traces", exporter.Run)
-	return p.registry.Register(exporterMetrics{exporter})
+	return nil
 }
 
 // parseHeaders reads "name=value,name=value".

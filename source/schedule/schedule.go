@@ -27,6 +27,7 @@ import (
 	"lambent/cloud"
 	"lambent/kv"
 	"lambent/lang/schedule"
+	"lambent/trace"
 )
 
 // Rules say what is to be called when a timer is due.
@@ -115,7 +116,11 @@ func (s *Source) fire(ctx context.Context) (more bool, err error) {
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	return len(list) == batch, s.fireAll(ctx, list, now)
+	ctx, span := trace.Root(ctx, "timers fire", trace.Producer, trace.Parent{})
+	span.Set("timers", len(list))
+	err = s.fireAll(ctx, list, now)
+	span.End(err)
+	return len(list) == batch, err
 }
 
 // fireAll fires list in one transaction, or in halves when it is too large for one.
