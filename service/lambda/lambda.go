@@ -89,7 +89,9 @@ func New(c Config) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error { return s.queue.Run(ctx) }
 
 // AsyncStats tells what waits among the asynchronous events, and what runs.
-func (s *Service) AsyncStats(ctx context.Context) (invoke.QueueStats, error) { return s.queue.Stats(ctx) }
+func (s *Service) AsyncStats(ctx context.Context) (invoke.QueueStats, error) {
+	return s.queue.Stats(ctx)
+}
 
 // Service is the table of operations.
 func (s *Service) Service() service.Service {
