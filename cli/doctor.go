@@ -31,7 +31,7 @@ The exit code is 0 when functions can run behind all walls and limits, and 1 oth
 		if asJSON {
 			err = writeJSON(d.Out, report)
 		} else {
-			err = report.write(d.Out)
+			err = report.write(d.Out, d.paint(d.Out))
 		}
 		if err == nil && !report.OK {
 			err = ExitError(1)
@@ -41,7 +41,20 @@ The exit code is 0 when functions can run behind all walls and limits, and 1 oth
 	return cmd
 }
 
-func (r *Report) write(w io.Writer) error {
+// colour is that of the check's status.
+func (c *Check) colour() string {
+	switch c.Status {
+	case "ok":
+		return green
+	case "warn":
+		return yellow
+	case "missing":
+		return red
+	}
+	return plain
+}
+
+func (r *Report) write(w io.Writer, p paint) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	area := ""
 	for _, c := range r.Checks {
@@ -49,9 +62,9 @@ func (r *Report) write(w io.Writer) error {
 			area = c.Area
 			fmt.Fprintf(t, "%s\n", area)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", c.Status, c.Name, c.Detail)
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", p.as(c.colour(), c.Status), c.Name, c.Detail)
 		if c.Remedy != "" {
-			fmt.Fprintf(t, "  \t\t→ %s\n", c.Remedy)
+			fmt.Fprintf(t, "  %s\t\t→ %s\n", p.as(plain, ""), c.Remedy)
 		}
 	}
 	return t.Flush()

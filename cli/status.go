@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -70,7 +71,7 @@ func statusCommand(d *Deps) *cobra.Command {
 		if asJSON {
 			return writeJSON(d.Out, o)
 		}
-		return o.write(d.Out)
+		return o.write(d.Out, d.paint(d.Out))
 	}
 	return cmd
 }
@@ -195,7 +196,7 @@ func (c *client) readRules(ctx context.Context, o *overview) error {
 	}
 }
 
-func (o *overview) write(w io.Writer) error {
+func (o *overview) write(w io.Writer, p paint) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(t, "cloud\t%s\tversion %s, process %d, region %s\n", o.Cloud.Endpoint, o.Cloud.Version, o.Cloud.PID, o.Region)
 	section(t, "functions", len(o.Functions), "NAME\tRUNTIME\tMEMORY\tTIMEOUT\tMODIFIED")
@@ -203,15 +204,15 @@ func (o *overview) write(w io.Writer) error {
 		fmt.Fprintf(t, "  %s\t%s\t%d MB\t%v\t%s\n", f.Name, f.Runtime, f.MemoryMB, time.Duration(f.Seconds)*time.Second, f.Modified)
 	}
 	for _, note := range o.notes() {
-		fmt.Fprintf(t, "  WARNING: %s\n", note)
+		fmt.Fprintf(t, "  %s %s\n", p.as(yellow, "WARNING:"), note)
 	}
 	section(t, "APIs", len(o.APIs), "NAME\tKIND\tURL")
 	for _, a := range o.APIs {
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", a.Name, a.Kind, a.URL)
 	}
-	section(t, "stacks", len(o.Stacks), "NAME\tSTATUS\tREASON")
+	section(t, "stacks", len(o.Stacks), "NAME\t"+p.as(plain, "STATUS")+"\tREASON")
 	for _, s := range o.Stacks {
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", s.Name, s.Status, s.Reason)
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", s.Name, p.as(stackColour(s.Status), s.Status), s.Reason)
 	}
 	section(t, "rules", len(o.Rules), "NAME\tSCHEDULE\tSTATE")
 	for _, r := range o.Rules {
@@ -229,6 +230,17 @@ func (o *overview) notes() []string {
 		}
 	}
 	return notes
+}
+
+// stackColour tells a stack that is as it was told to be from one that is under way and one that is not.
+func stackColour(status string) string {
+	switch {
+	case strings.Contains(status, "FAILED"), strings.Contains(status, "ROLLBACK"):
+		return red
+	case strings.HasSuffix(status, "_COMPLETE"):
+		return green
+	}
+	return yellow
 }
 
 func section(w io.Writer, title string, n int, heads string) {

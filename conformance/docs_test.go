@@ -53,6 +53,7 @@ func TestDocs(t *testing.T) {
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		t.Fatalf("ip link set lo up: %v\n%s", err, out)
 	}
+	built := build(t)
 	files := []string{"README.md"}
 	for _, pattern := range []string{"docs/guide/*.md", "docs/operate/*.md"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
@@ -69,16 +70,16 @@ func TestDocs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			followAll(t, file, blocks(string(text)))
+			followAll(t, file, built, blocks(string(text)))
 		})
 	}
 }
 
-func followAll(t *testing.T, file string, all []block) {
+func followAll(t *testing.T, file, built string, all []block) {
 	if !slices.ContainsFunc(all, func(b block) bool { return b.language == "sh" }) {
 		return
 	}
-	d := newDocument(t)
+	d := newDocument(t, built)
 	for _, b := range all {
 		d.follow(t, file, b)
 	}
@@ -87,12 +88,13 @@ func followAll(t *testing.T, file string, all []block) {
 // document is the place where the blocks of one document are run.
 type document struct {
 	dir, home string
+	built     string // folder of the binary, for documents that do not build it
 	printed   string // what the blocks printed since the last text
 }
 
 // newDocument makes a copy of the repository to type in.
-func newDocument(t *testing.T) *document {
-	d := &document{dir: filepath.Join(t.TempDir(), "lambent"), home: t.TempDir()}
+func newDocument(t *testing.T, built string) *document {
+	d := &document{dir: filepath.Join(t.TempDir(), "lambent"), home: t.TempDir(), built: built}
 	if err := copyRepository(d.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +109,6 @@ func newDocument(t *testing.T) *document {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
-	}
-	build := exec.Command("make", "build")
-	build.Dir, build.Env = d.dir, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("make build: %v\n%s", err, out)
 	}
 	return d
 }
@@ -149,7 +146,7 @@ func copyRepository(to string) error {
 func (d *document) env() []string {
 	tools := os.Getenv("LAMBENT_TOOLS")
 	return append(os.Environ(),
-		"PATH="+filepath.Join(d.home, "bin")+":"+filepath.Join(d.dir, "bin")+":"+filepath.Join(tools, "bin")+":"+os.Getenv("PATH"),
+		"PATH="+filepath.Join(d.home, "bin")+":"+filepath.Join(d.dir, "bin")+":"+d.built+":"+filepath.Join(tools, "bin")+":"+os.Getenv("PATH"),
 		"NODE_PATH="+filepath.Join(tools, "npm", "node_modules"),
 		"LAMBENT_DATA="+filepath.Join(d.home, "data"),
 		"SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "SLS_INTERACTIVE_SETUP_ENABLE=", "SLS_DEPRECATION_NOTIFICATION_MODE=warn:summary",
