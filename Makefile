@@ -44,6 +44,7 @@ conformance: tools ## the real clients against the real binary
 
 bench: tools ## measure against peers and write docs/bench.md
 	$(GO) run ./tool/bench -out docs/bench.md
+	$(GO) run ./tool/storebench -out docs/bench-store.md
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME each

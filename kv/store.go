@@ -23,6 +23,7 @@ type Store struct {
 type core struct {
 	engine  driver.Engine
 	watches watches
+	latches *latches
 
 	updates, views, retries, gaveUp atomic.Uint64
 }
@@ -35,7 +36,7 @@ const (
 
 // New returns the root handle of the store in engine. The store owns the engine: Close closes it.
 func New(engine driver.Engine) *Store {
-	return &Store{core: &core{engine: engine}, prefix: []byte{rootByte}}
+	return &Store{core: &core{engine: engine, latches: newLatches()}, prefix: []byte{rootByte}}
 }
 
 // In returns a handle on the room of that name. Rooms of different names or parents share no key and no

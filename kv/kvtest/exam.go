@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t testing.TB) driver.Engine) {
 		{"Limits", testLimits},
 		{"Cancel", testCancel},
 		{"Retries", testRetries},
+		{"Hot", testHot},
 		{"Watch", testWatch},
 		{"Panic", testPanic},
 		{"Escape", testEscape},

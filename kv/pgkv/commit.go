@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"lambent/kv/driver"
 )
 
@@ -60,6 +58,7 @@ func (t *txn) commit(ctx context.Context, ops []driver.Op) (version uint64, err 
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitGrace)
 	defer cancel()
+	t.begin(b)
 	s := t.c.s
 	s.commits++
 	b.add(stmtMark, s.id[:], int8Arg(s.commits))
@@ -107,7 +106,7 @@ func (e *Engine) closeSession(ctx context.Context, id [16]byte) (last int64, xid
 		return 0, 0, err
 	}
 	defer c.release()
-	tx, err := c.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	tx, err := c.pool.BeginTx(ctx, housekeeping)
 	if err != nil {
 		return 0, 0, e.failure(ctx, err)
 	}

@@ -88,6 +88,7 @@ func (c *conn) release() {
 type batch struct {
 	c     *conn
 	batch pgconn.Batch
+	size  int // statements
 	done  int // statements that the server has answered
 }
 
@@ -97,6 +98,7 @@ var binaryFormat = []int16{1}
 
 // add appends a statement. A nil argument is NULL.
 func (b *batch) add(s statement, args ...[]byte) {
+	b.size++
 	b.batch.ExecStatement(b.c.s.prepared[s], args, binaryFormat, binaryFormat)
 }
 

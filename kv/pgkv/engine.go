@@ -39,6 +39,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,7 @@ type Engine struct {
 	pool  *pgxpool.Pool
 	where string // host and database, for messages
 	cloud string
+	seed  maphash.Seed
 	base  atomic.Uint64 // what is added to the id of a transaction to make a version
 
 	running running

@@ -77,9 +77,11 @@ func (e *Engine) RaiseStamps(ctx context.Context, above driver.Stamp) error {
 	defer e.running.leave()
 	version := binary.BigEndian.Uint64(above[:])
 	var base int64
-	err := e.pool.QueryRow(ctx, `WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS id)
-		UPDATE kv_meta SET base = greatest(base, $1::int8 + 1 - id), high = greatest(high, $1::int8 + $2::int8)
-		FROM next RETURNING base`, int64(version), highStep).Scan(&base)
+	err := pgx.BeginTxFunc(ctx, e.pool, housekeeping, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS id)
+			UPDATE kv_meta SET base = greatest(base, $1::int8 + 1 - id), high = greatest(high, $1::int8 + $2::int8)
+			FROM next RETURNING base`, int64(version), highStep).Scan(&base)
+	})
 	if err != nil {
 		return e.failure(ctx, err)
 	}

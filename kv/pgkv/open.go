@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/url"
 	"time"
 
@@ -52,7 +53,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Engine, error) {
 		return nil, err
 	}
 	keep, stop := context.WithCancel(context.Background())
-	e := &Engine{where: place(c), stop: stop}
+	e := &Engine{where: place(c), seed: maphash.MakeSeed(), stop: stop}
 	ctx, cancel := context.WithTimeout(ctx, openFor)
 	defer cancel()
 	if err := e.open(ctx, c, o); err != nil {
@@ -87,10 +88,12 @@ func config(rawURL string, o Options) (*pgxpool.Config, error) {
 	cc := c.ConnConfig
 	cc.ConnectTimeout = min(cmpOr(cc.ConnectTimeout, 5*time.Second), 5*time.Second)
 	if cc.ValidateConnect == nil {
-		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
+		"default_transaction_isolation":       "serializable", // of a view's only read
+		"default_transaction_read_only":       "on",
 		"enable_seqscan":                      "off", // it locks the whole table for reading
 		"enable_bitmapscan":                   "off", // it locks pages of the table where an index scan locks rows
 		"plan_cache_mode":                     "force_generic_plan",
@@ -167,7 +170,7 @@ func (e *Engine) prepare(ctx context.Context, c *pgx.ConnConfig, o Options) erro
 	if version < oldestServer {
 		return fmt.Errorf("%w: its version is %d, the oldest that does is %d", errOldServer, version/10000, oldestServer/10000)
 	}
-	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, conn, housekeeping, func(tx pgx.Tx) error {
 		return e.load(ctx, tx, o)
 	})
 	if errors.Is(err, errLoad) {
@@ -175,6 +178,9 @@ func (e *Engine) prepare(ctx context.Context, c *pgx.ConnConfig, o Options) erro
 	}
 	return e.failure(ctx, err)
 }
+
+// housekeeping is how transactions run that are not kv's.
+var housekeeping = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
 
 // oldestServer is the oldest version of PostgreSQL that the engine was tried with.
 const oldestServer = 150000

@@ -127,22 +127,20 @@ func (e *Engine) keep(ctx context.Context) {
 // reap ends sessions of any of our servers that hold a transaction open for too long. The server ends one that
 // waits for a statement by itself, but not one whose client froze in the middle of sending.
 func (e *Engine) reap(ctx context.Context) error {
-	_, err := e.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	return e.execute(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE datname = current_database() AND usename = current_user AND application_name = $1
 		AND xact_start < now() - make_interval(secs => $2) AND pid <> pg_backend_pid()`, applicationName, reapAfter.Seconds())
-	return err
 }
 
 // raiseHigh keeps kv_meta.high above the versions in use.
 func (e *Engine) raiseHigh(ctx context.Context) error {
-	_, err := e.pool.Exec(ctx, `UPDATE kv_meta SET high = base + pg_snapshot_xmax(pg_current_snapshot())::text::int8 + $1::int8
+	return e.execute(ctx, `UPDATE kv_meta SET high = base + pg_snapshot_xmax(pg_current_snapshot())::text::int8 + $1::int8
 		WHERE high < base + pg_snapshot_xmax(pg_current_snapshot())::text::int8 + $1::int8 / 2`, highStep)
-	return err
 }
 
 // sweep removes the rows of sessions that ended long ago and looks at the sizes.
 func (e *Engine) sweep(ctx context.Context) error {
-	_, err := e.pool.Exec(ctx, "DELETE FROM kv_commit WHERE at < now() - make_interval(secs => $1)", sweepAfter.Seconds())
+	err := e.execute(ctx, "DELETE FROM kv_commit WHERE at < now() - make_interval(secs => $1)", sweepAfter.Seconds())
 	if err != nil {
 		return err
 	}
@@ -150,4 +148,12 @@ func (e *Engine) sweep(ctx context.Context) error {
 	err = e.pool.QueryRow(ctx, "SELECT pg_total_relation_size('kv') + pg_total_relation_size('kv_long')").Scan(&size)
 	e.sizes.Store(uint64(size))
 	return err
+}
+
+// execute runs a statement in a transaction of its own.
+func (e *Engine) execute(ctx context.Context, sql string, args ...any) error {
+	return pgx.BeginTxFunc(ctx, e.pool, housekeeping, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, sql, args...)
+		return err
+	})
 }

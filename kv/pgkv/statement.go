@@ -51,7 +51,7 @@ func statementTexts() [statements]string {
 	stamped := "(SELECT " + stampedKey + " AS k, v FROM unnest($1::bytea[], $2::bytea[], $3::int4[]) AS s(k, v, a)) AS stamped"
 	scanLong := "SELECT k, v FROM kv_long WHERE p = $1 AND k >= $2 AND k < $3 ORDER BY k"
 	return [statements]string{
-		stmtBegin:       "BEGIN ISOLATION LEVEL SERIALIZABLE",
+		stmtBegin:       "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
 		stmtBeginView:   "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY",
 		stmtCommit:      "COMMIT",
 		stmtRollback:    "ROLLBACK",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"lambent/kv/driver"
@@ -15,8 +16,9 @@ type txn struct {
 	e        *Engine
 	mode     driver.Mode
 	deadline time.Time
-	c        *conn // nil before the first read
+	c        *conn // nil when none is needed
 	begun    bool  // BEGIN was sent
+	first    *firstRead
 	failed   error // why the server has given up the transaction
 }
 
@@ -96,7 +98,9 @@ func (t *txn) scan(ctx context.Context, r driver.Range) (rows []driver.KV, err e
 	return rows, err
 }
 
-// read runs one statement, and BEGIN with it when it is the first.
+// read runs one statement, and BEGIN with it when it is the first. But the first read of a view runs alone: most
+// views have no other, and then it was a transaction of its own, done in one round trip. With the second read
+// it is made again, within the transaction that begins there, and must give the same.
 func (t *txn) read(ctx context.Context, each func(row [][]byte), stmt statement, args ...[]byte) error {
 	if t.failed != nil {
 		return t.failed
@@ -105,12 +109,73 @@ func (t *txn) read(ctx context.Context, each func(row [][]byte), stmt statement,
 	if err != nil {
 		return err
 	}
+	alone := t.mode == driver.ReadOnly && !t.begun && t.first == nil
+	var again *firstRead
+	if !alone {
+		again = t.begin(b)
+	}
 	b.add(stmt, args...)
-	t.failed = b.run(ctx, t.deadline, func(_ int, row [][]byte) { each(row) })
-	if errors.Is(t.failed, driver.ErrUnavailable) && !time.Now().Before(t.deadline) {
+	last := b.size - 1
+	var sum maphash.Hash
+	sum.SetSeed(t.e.seed)
+	t.failed = b.run(ctx, t.deadline, func(n int, row [][]byte) {
+		if alone || n != last {
+			addRow(&sum, row)
+		}
+		if n == last {
+			each(row)
+		}
+	})
+	switch {
+	case errors.Is(t.failed, driver.ErrUnavailable) && !time.Now().Before(t.deadline):
 		t.failed = fmt.Errorf("%w: no answer from %s", driver.ErrTooOld, t.e.where)
+	case t.failed == nil && again != nil && again.sum != sum.Sum64():
+		t.failed = driver.ErrConflict
+	case t.failed == nil && alone:
+		t.first = &firstRead{stmt, cloneAll(args), sum.Sum64()}
+		t.c.release()
+		t.c = nil
 	}
 	return t.failed
+}
+
+// firstRead is a read that was made outside of the transaction, and a hash of its rows.
+type firstRead struct {
+	stmt statement
+	args [][]byte
+	sum  uint64
+}
+
+// begin adds BEGIN to the round trip, unless the transaction has begun, and the first read of a view if that was
+// made before.
+func (t *txn) begin(b *batch) (again *firstRead) {
+	if t.begun {
+		return nil
+	}
+	t.begun = true
+	if t.mode == driver.ReadWrite {
+		b.add(stmtBegin)
+		return nil
+	}
+	b.add(stmtBeginView)
+	b.add(t.first.stmt, t.first.args...)
+	return t.first
+}
+
+// addRow adds a row to a hash.
+func addRow(sum *maphash.Hash, row [][]byte) {
+	for _, column := range row {
+		maphash.WriteComparable(sum, len(column))
+		_, _ = sum.Write(column) // never fails
+	}
+}
+
+func cloneAll(list [][]byte) [][]byte {
+	out := make([][]byte, len(list))
+	for i, b := range list {
+		out[i] = bytes.Clone(b)
+	}
+	return out
 }
 
 // batch begins a round trip of the transaction.
@@ -123,22 +188,13 @@ func (t *txn) batch(ctx context.Context) (*batch, error) {
 		}
 		t.c = c
 	}
-	b := t.c.batch()
-	if !t.begun {
-		t.begun = true
-		if t.mode == driver.ReadOnly {
-			b.add(stmtBeginView)
-		} else {
-			b.add(stmtBegin)
-		}
-	}
-	return b, nil
+	return t.c.batch(), nil
 }
 
 // Finish implements driver.Txn. Only the COMMIT tells that what was read has a place in a serial order.
 func (t *txn) Finish(ctx context.Context) error {
 	defer t.release()
-	if t.failed != nil || t.c == nil {
+	if t.failed != nil || !t.begun {
 		t.e.counts.refused(t.failed)
 		return t.failed
 	}

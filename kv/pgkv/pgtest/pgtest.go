@@ -132,8 +132,20 @@ func (s *Server) make(ctx context.Context, o Options) error {
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
-	return s.do(ctx, "psql", "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "postgres", "-d", "postgres",
-		"-c", "CREATE ROLE lambent LOGIN PASSWORD 'secret'", "-c", "CREATE DATABASE lambent OWNER lambent")
+	return s.psql(ctx, "postgres", "CREATE ROLE lambent LOGIN PASSWORD 'secret'", "CREATE DATABASE lambent OWNER lambent")
+}
+
+// SQL runs a statement as superuser in the database lambent.
+func (s *Server) SQL(ctx context.Context, statement string) error {
+	return s.psql(ctx, "lambent", statement)
+}
+
+func (s *Server) psql(ctx context.Context, database string, statements ...string) error {
+	args := []string{"-q", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "postgres", "-d", database}
+	for _, sql := range statements {
+		args = append(args, "-c", sql)
+	}
+	return s.do(ctx, "psql", args...)
 }
 
 func (s *Server) configure(o Options) error {
