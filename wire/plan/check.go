@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -114,7 +115,32 @@ func (c *check) all(kind Kind) (rules []string) {
 const notNull = "Member must not be null"
 
 func enumRule(enum []string) string {
-	return "Member must satisfy enum value set: [" + strings.Join(enum, ", ") + "]"
+	return "Member must satisfy enum value set: [" + strings.Join(asListed(enum), ", ") + "]"
+}
+
+// asListed puts the values of an enumeration into the order in which AWS lists them. Every recorded list with more
+// than three values, up to Lambda's 47 runtimes, is that of a hash table with 32 chains over Java's String.hashCode,
+// each of them with the value that the model names last at its head.
+func asListed(enum []string) []string {
+	const chains = 32
+	var table [chains][]string
+	for _, v := range enum {
+		i := javaHash(v) % chains
+		table[i] = append([]string{v}, table[i]...)
+	}
+	list := make([]string, 0, len(enum))
+	for _, chain := range table {
+		list = append(list, chain...)
+	}
+	return list
+}
+
+// javaHash is Java's String.hashCode, as an unsigned number.
+func javaHash(s string) (h uint32) {
+	for _, c := range utf16.Encode([]rune(s)) {
+		h = 31*h + uint32(c)
+	}
+	return h
 }
 
 func patternRule(p *Pattern) string {
