@@ -141,6 +141,9 @@ func readPackages(t *testing.T) []*pkg {
 		if n := d.Name(); d.IsDir() && (n == "testdata" || n == "node_modules" || n == "examples" || strings.HasPrefix(n, ".") && n != "..") {
 			return filepath.SkipDir
 		}
+		if _, err := os.Stat(filepath.Join(file, "go.mod")); d.IsDir() && file != root && err == nil {
+			return filepath.SkipDir // a module of its own
+		}
 		if d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 			return nil
 		}
