@@ -441,8 +441,9 @@ func TestStackTags(t *testing.T) {
 	const template = `{"Resources": {"G": {"Type": "AWS::Logs::LogGroup", "Properties": {"Tags": [{"Key": "own", "Value": "1"}]}}}}`
 	b.create("tags", template, func(in *CreateStackInput) { in.Tags = []Tag{{Key: new("team"), Value: new("blue")}} })
 	b.want("tags", "CREATE_COMPLETE")
-	if got := b.cloud.state(); !strings.Contains(got, `"tags":{"own":"1","team":"blue"}`) {
-		t.Error(got)
+	want := `"tags":{"aws:cloudformation:logical-id":"G","aws:cloudformation:stack-id":"` + *b.stack("tags").StackId + `","aws:cloudformation:stack-name":"tags","own":"1","team":"blue"}`
+	if got := b.cloud.state(); !strings.Contains(got, want) {
+		t.Errorf("got\n%swant %s", got, want)
 	}
 }
 

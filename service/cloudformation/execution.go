@@ -338,11 +338,11 @@ func (x *execution) work(logical string, p *physical, old *physical) *work {
 	w := &work{
 		Type: t, Stack: x.stack.Name, StackID: x.stack.ID, Logical: logical,
 		Account: x.ref.account, Region: x.ref.region, Domain: x.s.domain,
-		Props: withTags(t, p.Properties, p.Tags), ID: p.ID, Name: p.Name,
+		Props: x.stamp(t, logical, withTags(t, p.Properties, p.Tags)), ID: p.ID, Name: p.Name,
 		Attributes: maps.Clone(p.Attributes), Notes: p.Notes, Resumed: p.Uncertain, Claimed: x.claims(),
 	}
 	if old != nil {
-		w.Old = withTags(t, old.seen(p.Properties), old.Tags)
+		w.Old = x.stamp(t, logical, withTags(t, old.seen(p.Properties), old.Tags))
 	}
 	if w.Attributes == nil {
 		w.Attributes = map[string]any{}
@@ -391,16 +391,35 @@ func withTags(t *resourceType, props map[string]any, tags map[string]string) map
 	if t == nil || t.tagsMember() == "" || len(tags) == 0 {
 		return props
 	}
-	out := maps.Clone(props)
 	all := map[string]any{}
 	for k, v := range tags {
 		all[k] = v
 	}
 	maps.Copy(all, tagMap(props["Tags"]))
+	return t.retagged(props, all)
+}
+
+// stamp adds the tags by which AWS marks what a stack has made, for the types that it marks.
+func (x *execution) stamp(t *resourceType, logical string, props map[string]any) map[string]any {
+	if t == nil || !t.Stamped {
+		return props
+	}
+	all := tagMap(props["Tags"])
+	maps.Copy(all, map[string]any{"aws:cloudformation:stack-name": x.stack.Name, "aws:cloudformation:stack-id": x.stack.ID,
+		"aws:cloudformation:logical-id": logical})
+	return t.retagged(props, all)
+}
+
+// retagged returns properties with other tags, in the shape that the type has them.
+func (t *resourceType) retagged(props, tags map[string]any) map[string]any {
+	out := maps.Clone(props)
+	if out == nil {
+		out = map[string]any{}
+	}
 	if t.tagsMember() == "map" {
-		out["Tags"] = all
+		out["Tags"] = tags
 	} else {
-		out["Tags"] = tagList(all)
+		out["Tags"] = tagList(tags)
 	}
 	return out
 }

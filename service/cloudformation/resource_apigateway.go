@@ -69,7 +69,7 @@ func restAPI() *resourceType {
 		return nil
 	}
 	return &resourceType{
-		Name: "AWS::ApiGateway::RestApi", Service: "apigateway", Lower: true,
+		Name: "AWS::ApiGateway::RestApi", Service: "apigateway", Lower: true, Stamped: true,
 		Schema: `Name Description ApiKeySourceType BinaryMediaTypes:[string] CloneFrom Body:absent BodyS3Location:absent FailOnWarnings:absent
 			EndpointConfiguration:{Types:[string] VpcEndpointIds:[string] IpAddressType} Policy:json MinimumCompressionSize:int Mode:absent
 			EndpointAccessMode:absent SecurityPolicy:absent Version:absent DisableExecuteApiEndpoint:bool Parameters:absent Tags:[{Key! Value!}]`,
@@ -362,7 +362,7 @@ func (w *work) leaveStage() error {
 func restStage() *resourceType {
 	name := func(w *work) map[string]any { return w.in("RestApiId", "StageName") }
 	return &resourceType{
-		Name: "AWS::ApiGateway::Stage", Service: "apigateway", Lower: true,
+		Name: "AWS::ApiGateway::Stage", Service: "apigateway", Lower: true, Stamped: true,
 		Schema: `RestApiId!@new StageName@new DeploymentId Description Variables:map TracingEnabled:bool CacheClusterEnabled:bool CacheClusterSize
 			ClientCertificateId DocumentationVersion AccessLogSetting:{DestinationArn Format} CanarySetting:absent Tags:[{Key! Value!}]
 			MethodSettings:[{ResourcePath HttpMethod MetricsEnabled:bool LoggingLevel DataTraceEnabled:bool ThrottlingBurstLimit:int

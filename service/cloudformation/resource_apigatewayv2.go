@@ -59,7 +59,7 @@ func httpAPI() *resourceType {
 	before, find := listing("GetApis", func(w *work) map[string]any { return map[string]any{"MaxResults": "500"} }, "Items", "ApiId",
 		func(w *work, item any) bool { return str(item, "Name") == w.text("Name") })
 	return &resourceType{
-		Name: "AWS::ApiGatewayV2::Api", Service: "apigatewayv2",
+		Name: "AWS::ApiGatewayV2::Api", Service: "apigatewayv2", Stamped: true,
 		Schema: `Name ProtocolType@new Description DisableExecuteApiEndpoint:bool RouteSelectionExpression Version Target RouteKey
 			CredentialsArn ApiKeySelectionExpression DisableSchemaValidation:bool FailOnWarnings:absent IpAddressType Body:absent BodyS3Location:absent BasePath:absent
 			CorsConfiguration:{AllowCredentials:bool AllowHeaders:[string] AllowMethods:[string] AllowOrigins:[string] ExposeHeaders:[string] MaxAge:int}
@@ -115,7 +115,7 @@ func httpStage() *resourceType {
 	name := func(w *work) map[string]any { return w.in("ApiId", "StageName") }
 	const route = `{DataTraceEnabled:bool DetailedMetricsEnabled:bool LoggingLevel ThrottlingBurstLimit:int ThrottlingRateLimit:num}`
 	return &resourceType{
-		Name: "AWS::ApiGatewayV2::Stage", Service: "apigatewayv2",
+		Name: "AWS::ApiGatewayV2::Stage", Service: "apigatewayv2", Stamped: true,
 		Schema: `ApiId!@new StageName!@new AutoDeploy:bool Description DeploymentId ClientCertificateId StageVariables:map
 			DefaultRouteSettings:` + route + ` RouteSettings:map(` + route + `) AccessLogSettings:{DestinationArn Format} AccessPolicyId:absent Tags:map`,
 		ID: func(w *work) string { return w.text("StageName") },

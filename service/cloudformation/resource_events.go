@@ -39,7 +39,7 @@ func eventsRule() *resourceType {
 		return w.ruleTargets(bus)
 	}
 	return &resourceType{
-		Name: "AWS::Events::Rule", Service: "eventbridge", NameLength: 64,
+		Name: "AWS::Events::Rule", Service: "eventbridge", Stamped: true, NameLength: 64,
 		Schema: `Name@name EventBusName@new ScheduleExpression EventPattern:json State Description RoleArn Tags:[{Key! Value!}]
 			Targets:[{Id! Arn! RoleArn Input InputPath InputTransformer:{InputTemplate! InputPathsMap:map} DeadLetterConfig:{Arn}
 				RetryPolicy:{MaximumEventAgeInSeconds:int MaximumRetryAttempts:int} KinesisParameters:{PartitionKeyPath!}

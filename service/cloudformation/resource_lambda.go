@@ -23,7 +23,7 @@ var lambdaSettings = [...]string{"Role", "Handler", "Runtime", "Description", "T
 
 func lambdaFunction() *resourceType {
 	return &resourceType{
-		Name: "AWS::Lambda::Function", Service: "lambda", NameLength: 64,
+		Name: "AWS::Lambda::Function", Service: "lambda", Stamped: true, NameLength: 64,
 		Schema: `FunctionName@name Role! Handler Runtime Description Timeout:int MemorySize:int PackageType@new Architectures:[string]
 			Code!:{S3Bucket S3Key S3ObjectVersion ZipFile ImageUri SourceKMSKeyArn S3ObjectStorageMode:absent} Environment:{Variables:map}
 			VpcConfig:{SubnetIds:[string] SecurityGroupIds:[string] Ipv6AllowedForDualStack:bool} DeadLetterConfig:{TargetArn}

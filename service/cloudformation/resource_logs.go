@@ -31,7 +31,7 @@ func logGroup() *resourceType {
 		return err
 	}
 	return &resourceType{
-		Name: "AWS::Logs::LogGroup", Service: "logs", Lower: true, NameLength: 512,
+		Name: "AWS::Logs::LogGroup", Service: "logs", Lower: true, Stamped: true, NameLength: 512,
 		Schema: `LogGroupName@name RetentionInDays:int KmsKeyId LogGroupClass@new BearerTokenAuthenticationEnabled:absent
 			DataProtectionPolicy:absent DeletionProtectionEnabled:absent FieldIndexPolicies:absent ResourcePolicyDocument:absent Tags:[{Key! Value!}]`,
 		Attributes: []string{"Arn"},

@@ -61,7 +61,7 @@ func bucketParts() []bucketPart {
 
 func s3Bucket() *resourceType {
 	return &resourceType{
-		Name: "AWS::S3::Bucket", Service: "s3", NameLength: 63, NameLower: true,
+		Name: "AWS::S3::Bucket", Service: "s3", Stamped: true, NameLength: 63, NameLower: true,
 		Schema: `BucketName@name AccessControl ObjectLockEnabled@new:bool
 			BucketEncryption:{ServerSideEncryptionConfiguration!:[{BucketKeyEnabled:bool BlockedEncryptionTypes:absent ServerSideEncryptionByDefault:{SSEAlgorithm! KMSMasterKeyID}}]}
 			VersioningConfiguration:{Status!} OwnershipControls:{Rules!:[{ObjectOwnership}]}

@@ -22,6 +22,7 @@ type resourceType struct {
 	Schema  string // properties, see schema
 	Lower   bool   // the service's members begin in lower case
 	IAM     bool   // needs CAPABILITY_IAM, or CAPABILITY_NAMED_IAM when it is named
+	Stamped bool   // its tags tell which stack made it: see stamp
 
 	// Attributes are what Fn::GetAtt may ask for: what Create leaves in work.Attributes, or a property.
 	Attributes []string

@@ -53,7 +53,7 @@ func (s *Service) rule(ctx context.Context, r kv.Reader, c cloud.Caller, bus, na
 // putRule answers PutRule: it makes the rule or replaces what can be said of it, tags aside.
 func (s *Service) putRule(ctx context.Context, c cloud.Caller, in *PutRuleInput) (*PutRuleOutput, error) {
 	bus := busName(in.EventBusName)
-	if err := checkPutRule(bus, in); err != nil {
+	if err := checkPutRule(c, bus, in); err != nil {
 		return nil, err
 	}
 	v := rule{
@@ -77,7 +77,7 @@ func (s *Service) putRule(ctx context.Context, c cloud.Caller, in *PutRuleInput)
 	return &PutRuleOutput{RuleArn: new(ruleARN(c, bus, v.Name))}, nil
 }
 
-func checkPutRule(bus string, in *PutRuleInput) error {
+func checkPutRule(c cloud.Caller, bus string, in *PutRuleInput) error {
 	switch {
 	case cloud.Val(in.ScheduleExpression) == "" && cloud.Val(in.EventPattern) == "":
 		return invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.")
@@ -91,7 +91,7 @@ func checkPutRule(bus string, in *PutRuleInput) error {
 	if s, err := schedule.Parse(*in.ScheduleExpression); err != nil || s.Kind() == schedule.At {
 		return invalid("Parameter ScheduleExpression is not valid.")
 	}
-	return checkTags(in.Tags)
+	return checkTags(c, in.Tags)
 }
 
 // save writes v in place of old, and starts or stops its timer when that changes something.

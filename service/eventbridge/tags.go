@@ -12,12 +12,20 @@ import (
 // maxTags is how many tags a resource may have.
 const maxTags = 50
 
-func checkTags(tags []Tag) error {
-	seen := map[string]bool{}
+// checkTags checks tags that c wants to set. Those that start with aws: are CloudFormation's, and do not count.
+func checkTags(c cloud.Caller, tags []Tag) error {
 	for _, t := range tags {
-		if strings.HasPrefix(*t.Key, "aws:") {
+		if strings.HasPrefix(*t.Key, "aws:") && c.Via != "cloudformation.amazonaws.com" {
 			return invalid("Tag keys that start with aws: are reserved.")
 		}
+	}
+	return countTags(tags)
+}
+
+func countTags(tags []Tag) error {
+	tags = slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return strings.HasPrefix(*t.Key, "aws:") })
+	seen := map[string]bool{}
+	for _, t := range tags {
 		if seen[*t.Key] {
 			return invalid("Duplicate tag keys: %s", *t.Key)
 		}
@@ -78,7 +86,7 @@ func splitARN(arn string) (kind, bus, name string, err error) {
 
 // tagResource answers TagResource.
 func (s *Service) tagResource(ctx context.Context, c cloud.Caller, in *TagResourceInput) (*TagResourceOutput, error) {
-	if err := checkTags(in.Tags); err != nil {
+	if err := checkTags(c, in.Tags); err != nil {
 		return nil, err
 	}
 	err := s.retag(ctx, c, *in.ResourceARN, func(tags []Tag) ([]Tag, error) {
@@ -90,7 +98,7 @@ func (s *Service) tagResource(ctx context.Context, c cloud.Caller, in *TagResour
 				tags[i] = t
 			}
 		}
-		return tags, checkTags(tags)
+		return tags, countTags(tags)
 	})
 	if err != nil {
 		return nil, err

@@ -3,13 +3,21 @@ package lambda
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"lambent/cloud"
 	"lambent/kv"
 )
 
+// checkTags holds tags against the limit, which does not count those of AWS's own services.
 func checkTags(tags map[string]string) error {
-	if len(tags) > maxTags {
+	n := 0
+	for k := range tags {
+		if !strings.HasPrefix(k, "aws:") {
+			n++
+		}
+	}
+	if n > maxTags {
 		return invalid("Number of tags exceeds resource tag limit.")
 	}
 	return nil

@@ -249,7 +249,9 @@ func (s *Service) setTags(ctx context.Context, c cloud.Caller, group string, tag
 			g.Tags = map[string]string{}
 		}
 		maps.Copy(g.Tags, tags)
-		if len(g.Tags) > maxTags {
+		own := maps.Clone(g.Tags)
+		maps.DeleteFunc(own, func(k, _ string) bool { return strings.HasPrefix(k, "aws:") }) // CloudFormation's do not count
+		if len(own) > maxTags {
 			return cloud.Faultf("TooManyTagsException", "The resource has more than %d tags.", maxTags)
 		}
 		return nil

@@ -175,6 +175,17 @@ func TestBucketTagging(t *testing.T) {
 	refused(r, "InvalidTag", "The TagKey you have provided is invalid", "PutBucketTagging", put(tag("Key1,Key2", "a")))
 	refused(r, "InvalidTag", "The TagValue you have provided is invalid", "PutBucketTagging", put(tag("Key1", "Val1,Val2")))
 	refused(r, "MalformedXML", "", "PutBucketTagging", put(s3.Tag{Key: new("k")}))
+	// CloudFormation's own tags stay, whoever asks.
+	r.caller.Via = "cloudformation.amazonaws.com"
+	do[s3.PutBucketTaggingOutput](r, "PutBucketTagging", put(tag("aws:cloudformation:stack-name", "s"), tag("a", "1")))
+	r.caller.Via = ""
+	refused(r, "InvalidTag", "System tags cannot be removed by requester", "PutBucketTagging", put(tag("a", "2")))
+	refused(r, "InvalidTag", "System tags cannot be removed by requester", "DeleteBucketTagging", &s3.DeleteBucketTaggingInput{Bucket: new("tagged")})
+	refused(r, "InvalidTag", "System tags cannot be added/updated by requester", "PutBucketTagging", put(tag("aws:cloudformation:stack-name", "t")))
+	do[s3.PutBucketTaggingOutput](r, "PutBucketTagging", put(tag("aws:cloudformation:stack-name", "s"), tag("a", "2")))
+	r.caller.Via = "cloudformation.amazonaws.com"
+	do[s3.DeleteBucketTaggingOutput](r, "DeleteBucketTagging", &s3.DeleteBucketTaggingInput{Bucket: new("tagged")})
+	r.caller.Via = ""
 	do[s3.PutBucketTaggingOutput](r, "PutBucketTagging", put(tag("a", "1"), tag("b", "2")))
 	equal(t, "tags", len(do[s3.GetBucketTaggingOutput](r, "GetBucketTagging", &s3.GetBucketTaggingInput{Bucket: new("tagged")}).TagSet), 2)
 	do[s3.PutBucketTaggingOutput](r, "PutBucketTagging", put())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"lambent/cloud"
@@ -82,6 +83,39 @@ func putTags(tx *kv.Tx, bucket string, tags []Tag) error {
 	return kv.PutRow(tx, configKey(bucket, configTags), tags)
 }
 
+// systemTags are the tags of a bucket that only AWS's own services may set and take away: here, CloudFormation.
+func systemTags(tags []Tag) map[string]string {
+	out := map[string]string{}
+	for _, t := range tags {
+		if strings.HasPrefix(cloud.Val(t.Key), "aws:") {
+			out[*t.Key] = cloud.Val(t.Value)
+		}
+	}
+	return out
+}
+
+// checkBucketTags checks what a bucket's tags are to be. A requester leaves the system tags as they are.
+func (s *Service) checkBucketTags(ctx context.Context, r kv.Reader, c cloud.Caller, bucket string, tags []Tag) error {
+	own := slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return strings.HasPrefix(cloud.Val(t.Key), "aws:") })
+	if err := checkTags(own, bucketTags); err != nil || c.Via == "cloudformation.amazonaws.com" {
+		return err
+	}
+	var have []Tag
+	if _, err := kv.GetRow(ctx, r, configKey(bucket, configTags), &have); err != nil {
+		return err
+	}
+	is, was := systemTags(tags), systemTags(have)
+	for k, v := range is {
+		if old, ok := was[k]; !ok || old != v {
+			return fault(400, "InvalidTag", detail{TagKey: &k}, "%s", bucketTags.system)
+		}
+	}
+	if len(is) < len(was) {
+		return fault(400, "InvalidTag", detail{}, "System tags cannot be removed by requester")
+	}
+	return nil
+}
+
 // putBucketTagging answers PutBucketTagging; an empty set removes the tags.
 func (s *Service) putBucketTagging(ctx context.Context, c cloud.Caller, in *PutBucketTaggingInput) (*PutBucketTaggingOutput, error) {
 	err := s.kv.Update(ctx, func(tx *kv.Tx) error {
@@ -89,7 +123,7 @@ func (s *Service) putBucketTagging(ctx context.Context, c cloud.Caller, in *PutB
 		if err != nil {
 			return err
 		}
-		if err := checkTags(in.Tagging.TagSet, bucketTags); err != nil {
+		if err := s.checkBucketTags(ctx, tx, c, b.Name, in.Tagging.TagSet); err != nil {
 			return err
 		}
 		return putTags(tx, b.Name, in.Tagging.TagSet)
@@ -114,7 +148,16 @@ func (s *Service) getBucketTagging(ctx context.Context, c cloud.Caller, in *GetB
 
 // deleteBucketTagging answers DeleteBucketTagging.
 func (s *Service) deleteBucketTagging(ctx context.Context, c cloud.Caller, in *DeleteBucketTaggingInput) (*DeleteBucketTaggingOutput, error) {
-	return &DeleteBucketTaggingOutput{}, s.dropConfig(ctx, c, in.Bucket, in.ExpectedBucketOwner, configTags)
+	return &DeleteBucketTaggingOutput{}, s.kv.Update(ctx, func(tx *kv.Tx) error {
+		b, err := s.bucket(ctx, tx, c, in.Bucket, in.ExpectedBucketOwner)
+		if err != nil {
+			return err
+		}
+		if err := s.checkBucketTags(ctx, tx, c, b.Name, nil); err != nil {
+			return err
+		}
+		return putTags(tx, b.Name, nil)
+	})
 }
 
 // retag changes the tags of an object and returns its version for the reply.
