@@ -25,6 +25,8 @@ type core struct {
 	watches watches
 	latches *latches
 
+	onNotify func(topics []string)
+
 	updates, views, retries, gaveUp atomic.Uint64
 }
 
@@ -158,6 +160,19 @@ func (s *Store) StableBefore(ctx context.Context) (Stamp, error) {
 func (s *Store) Watch(topic string) (<-chan struct{}, func()) {
 	return s.core.watches.add(string(s.prefix) + topic)
 }
+
+// OnNotify calls fn after each commit that notified topics, with their names in the whole store. It is for telling
+// other processes that share the store, which call Wake. fn must not wait. OnNotify is called once, on the root
+// handle, before the store is used.
+func (s *Store) OnNotify(fn func(topics []string)) {
+	if s.path != nil || s.core.onNotify != nil {
+		panic("kv: OnNotify called on a room or twice")
+	}
+	s.core.onNotify = fn
+}
+
+// Wake wakes those who watch topics, named as OnNotify names them.
+func (s *Store) Wake(topics []string) { s.core.watches.fire(topics) }
 
 // Close closes the store for all handles. It may be called on the root handle only.
 func (s *Store) Close() error {

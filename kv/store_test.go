@@ -156,3 +156,29 @@ func TestRow(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestNotifyElsewhere: what one store says of its commits wakes the watchers of another handle on the same rows.
+func TestNotifyElsewhere(t *testing.T) {
+	here, there := kvtest.Mem(t), kvtest.Mem(t)
+	here.OnNotify(there.Wake)
+	wake, stop := there.In("room").Watch("topic")
+	defer stop()
+	notify := func(s *kv.Store) {
+		t.Helper()
+		if err := s.Update(t.Context(), func(tx *kv.Tx) error { tx.Notify("topic"); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	notify(here.In("another room"))
+	select {
+	case <-wake:
+		t.Error("woken for another room")
+	default:
+	}
+	notify(here.In("room"))
+	select {
+	case <-wake:
+	default:
+		t.Error("not woken")
+	}
+}

@@ -52,6 +52,9 @@ func (st *state) commit(ctx context.Context) (Stamp, error) {
 	stamp, err := st.txn.Commit(ctx, st.writes.ops)
 	if err == nil || errors.Is(err, ErrUnknown) {
 		st.core.watches.fire(st.topics)
+		if st.core.onNotify != nil && len(st.topics) > 0 {
+			st.core.onNotify(st.topics)
+		}
 	}
 	return stamp, err
 }
