@@ -66,8 +66,11 @@ func (s *Set) refusal(runtime string, why error) string {
 }
 
 // Note is "" when functions of that runtime run on the version that they name, and else one line for people: which
-// other version runs them, or why none does.
+// other version runs them, or why none does. A function without a runtime, which brings its own, has none.
 func (s *Set) Note(runtime string) string {
+	if runtime == "" {
+		return ""
+	}
 	plan, err := s.plan(Function{Runtime: runtime})
 	if err != nil {
 		return s.refusal(runtime, err)

@@ -85,6 +85,9 @@ func TestVersionsThatTheHostLacks(t *testing.T) {
 			if tt.refused == "" && err != nil || tt.refused != "" && (cloud.FaultCode(err) != "InvalidRuntimeException" || !strings.Contains(err.Error(), tt.refused)) {
 				t.Errorf("plan: %v", err)
 			}
+			if note := tt.set.Note(""); note != "" {
+				t.Errorf("without a runtime: %q", note)
+			}
 			if note := tt.set.Note(tt.runtime); (note == "") != (tt.note == "") || !strings.Contains(note, tt.note) {
 				t.Errorf("note: %q, want %q", note, tt.note)
 			}
