@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"lambent/cloud"
 )
@@ -14,11 +15,14 @@ type Set struct {
 	exact    bool // no other version than the one named
 	families []Runtime
 	byName   map[string]Runtime
+
+	mu    sync.Mutex
+	notes map[string]string // by runtime; what a host has does not change while we run
 }
 
 // NewSet returns the set of the given families. When two answer for the same name the first wins.
 func NewSet(families ...Runtime) *Set {
-	s := &Set{families: families, byName: make(map[string]Runtime)}
+	s := &Set{families: families, byName: make(map[string]Runtime), notes: make(map[string]string)}
 	for _, f := range families {
 		for _, name := range f.Names() {
 			if _, taken := s.byName[name]; !taken {
@@ -71,6 +75,19 @@ func (s *Set) Note(runtime string) string {
 	if runtime == "" {
 		return ""
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	note, known := s.notes[runtime]
+	if !known {
+		note = s.note(runtime)
+	}
+	if s.byName[runtime] != nil { // nothing is kept of names that clients make up
+		s.notes[runtime] = note
+	}
+	return note
+}
+
+func (s *Set) note(runtime string) string {
 	plan, err := s.plan(Function{Runtime: runtime})
 	if err != nil {
 		return s.refusal(runtime, err)
