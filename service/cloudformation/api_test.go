@@ -90,6 +90,24 @@ Modify B True ReplaceAndDelete
 	}
 }
 
+// An update outdates the change sets that were there.
+func TestObsoleteChangeSet(t *testing.T) {
+	b := newBench(t)
+	b.create("old", groups)
+	b.want("old", "CREATE_COMPLETE")
+	set := b.changeSet("old", strings.Replace(groups, "7", "14", 1))
+	b.update("old", strings.Replace(groups, "7", "30", 1))
+	b.want("old", "UPDATE_COMPLETE")
+	out, err := b.s.describeChangeSet(t.Context(), b.c, &DescribeChangeSetInput{ChangeSetName: set.ChangeSetId})
+	if err != nil || *out.ExecutionStatus != "OBSOLETE" {
+		t.Errorf("%v %v", out.ExecutionStatus, err)
+	}
+	_, err = b.s.executeChangeSet(t.Context(), b.c, &ExecuteChangeSetInput{ChangeSetName: set.ChangeSetId})
+	if got := message(err); cloud.FaultCode(err) != "InvalidChangeSetStatusException" || !strings.HasSuffix(got, "cannot be executed in its current status of [OBSOLETE]") {
+		t.Errorf("execution: %v", err)
+	}
+}
+
 func TestParameterChanges(t *testing.T) {
 	b := newBench(t)
 	const template = `{"Parameters": {"Days": {"Type": "Number"}}, "Resources": {"A": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": {"Ref": "Days"}}}}}`

@@ -202,13 +202,14 @@ func (x *execution) afterRevert() error {
 // cleanup deletes what is no longer needed after an update, or after its rollback. What cannot be deleted
 // does not fail the stack; it stays on the list and is tried again by the next operation.
 func (x *execution) cleanup(ctx context.Context) error {
-	if _, err := x.deletions(ctx, func(row *resourceRow) []*physical {
+	left, err := x.deletions(ctx, func(row *resourceRow) []*physical {
 		var out []*physical
 		for i := range row.Garbage {
 			out = append(out, &row.Garbage[i])
 		}
 		return out
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
 	x.sweep()
@@ -217,7 +218,11 @@ func (x *execution) cleanup(ctx context.Context) error {
 		x.finish("EXECUTE_FAILED")
 		return nil
 	}
-	x.status("UPDATE_COMPLETE", "")
+	reason := ""
+	if left != nil {
+		reason = "Update successful. One or more resources could not be deleted."
+	}
+	x.status("UPDATE_COMPLETE", reason)
 	x.finish("EXECUTE_COMPLETE")
 	return nil
 }

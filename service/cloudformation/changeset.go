@@ -190,6 +190,10 @@ func (s *Service) storeChangeSet(ctx context.Context, c cloud.Caller, stack *sta
 			if err := s.review(ctx, tx, stack); err != nil {
 				return err
 			}
+		} else if set.Type == "UPDATE" { // it may have begun to change while its changes were worked out
+			if err := checkUpdatable(&stored, true); err != nil {
+				return err
+			}
 		}
 		sets, err := s.changeSets(ctx, tx, stack)
 		if err != nil {
@@ -432,6 +436,25 @@ func (s *Service) startChangeSet(ctx context.Context, tx *kv.Tx, c cloud.Caller,
 	stack.ChangeSet = set.ID
 	stack.Updated = new(op.Started)
 	return s.begin(tx, stack, op, strings.ToUpper(kind)+"_IN_PROGRESS", userInitiated)
+}
+
+// outdate makes the stack's change sets ones that cannot be executed any more: they were made against a
+// state that is about to end.
+func (s *Service) outdate(ctx context.Context, tx *kv.Tx, stack *stackRow) error {
+	sets, err := s.changeSets(ctx, tx, stack)
+	if err != nil {
+		return err
+	}
+	for _, set := range sets {
+		if set.Execution != "AVAILABLE" {
+			continue
+		}
+		set.Execution = "OBSOLETE"
+		if err := putChangeSet(tx, stackRef{stack.Account, stack.Region, stack.ID}, set); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settleChangeSet notes what came of an execution.

@@ -470,3 +470,48 @@ func TestDeleteFailed(t *testing.T) {
 		})
 	}
 }
+
+// A creation that can not be taken back leaves a stack that can only be deleted.
+func TestRollbackFailed(t *testing.T) {
+	b := newBench(t)
+	b.refuse("lambda:CreateFunction", "iam:DeleteRole")
+	b.create("stuck", first)
+	id := *b.want("stuck", "ROLLBACK_FAILED").StackId
+	if got := b.updateError("stuck", first, noRollback); !strings.HasSuffix(got, "is in ROLLBACK_FAILED state and can not be updated.") {
+		t.Errorf("update: %q", got)
+	}
+	_, err := b.s.continueUpdateRollback(t.Context(), b.c, &ContinueUpdateRollbackInput{StackName: &id})
+	if got := message(err); !strings.HasSuffix(got, "is in ROLLBACK_FAILED state and can not continue rollback.") {
+		t.Errorf("ContinueUpdateRollback: %q", got)
+	}
+	b.refuse()
+	b.delete("stuck")
+	b.want(id, "DELETE_COMPLETE")
+	if got := b.cloud.state(); got != "" {
+		t.Errorf("left behind\n%s", got)
+	}
+}
+
+// What an update can not delete in its cleanup does not fail it, and goes with the next operation.
+func TestCleanupFailed(t *testing.T) {
+	b := newBench(t)
+	b.create("rest", groups)
+	id := *b.want("rest", "CREATE_COMPLETE").StackId
+	b.refuse("logs:DeleteLogGroup")
+	b.update("rest", strings.Replace(groups, `"a"`, `"z"`, 1))
+	st := b.want("rest", "UPDATE_COMPLETE")
+	if got := cloud.Val(st.StackStatusReason); got != "Update successful. One or more resources could not be deleted." {
+		t.Errorf("reason %q", got)
+	}
+	if got := b.cloud.kinds(); got != "group=4" {
+		t.Errorf("kept %s", got)
+	}
+	b.refuse()
+	b.update("rest", strings.NewReplacer(`"a"`, `"z"`, "7", "14").Replace(groups))
+	if st := b.want("rest", "UPDATE_COMPLETE"); st.StackStatusReason != nil {
+		t.Errorf("reason %q", *st.StackStatusReason)
+	}
+	if got := b.cloud.kinds(); got != "group=2" {
+		t.Errorf("left %s\n%s", got, b.events(id))
+	}
+}

@@ -307,6 +307,9 @@ func (s *Service) startUpdate(ctx context.Context, c cloud.Caller, id string, op
 			next.Policy = set.Policy
 		}
 		stack.goOn(&next)
+		if err := s.outdate(ctx, tx, stack); err != nil {
+			return err
+		}
 		stack.DisableRollback = op.OnFailure == "DO_NOTHING"
 		return s.beginTarget(tx, stack, &next, d)
 	})
