@@ -2,7 +2,7 @@
 export CGO_ENABLED = 0
 GO ?= go
 
-.PHONY: build demo test stores unit race lint tools conformance bench fuzz generate clean
+.PHONY: build demo test stores unit race lint tools failover conformance bench fuzz generate clean
 
 build: ## bin/lambent
 	$(GO) build -trimpath -o bin/lambent ./cmd/lambent
@@ -38,6 +38,10 @@ lint: ## format, vet, generated files, layers
 tools: ## the clients that tests run
 	@echo "== clients for the tests (Debian packages, Python, npm)"
 	@./conformance/tools/install.sh
+
+failover: ## kill the leader of a replicated PostgreSQL under load (a minute or two; Patroni, etcd)
+	@./conformance/tools/failover.sh
+	LAMBENT_TEST_FAILOVER=1 $(GO) test -count=1 -v -timeout 10m ./conformance/failover
 
 conformance: tools ## the real clients against the real binary
 	$(GO) test -count=1 ./conformance
