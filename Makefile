@@ -32,7 +32,7 @@ lint: ## format, vet, generated files, layers
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run ./tool/apigen
-	@git diff --exit-code --stat -- 'service/*/api_gen.go' || { echo "api_gen.go files are stale: commit what tool/apigen wrote"; exit 1; }
+	@git diff --exit-code --stat -- 'service/*/*_gen.go' || { echo "generated files are stale: commit what tool/apigen wrote"; exit 1; }
 	$(GO) test ./internal/layers
 
 tools: ## the clients that tests run

@@ -26,10 +26,11 @@ type generator struct {
 // taken are names that the hand-written part of every service folder has.
 var taken = map[string]bool{"Service": true, "New": true}
 
-func generateFile(file, name string) ([]byte, error) {
+// generateFile returns api_gen.go and, for services with hot operations, direct_gen.go.
+func generateFile(file, name string, hot []string) (api, direct []byte, err error) {
 	m, err := readModel(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g := newGenerator(m)
 	g.api = "apiModel"
@@ -40,11 +41,11 @@ func generateFile(file, name string) ([]byte, error) {
 	for _, s := range g.order {
 		g.structType(s)
 	}
-	src, err := format.Source(g.out.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("%w in:\n%s", err, g.out.Bytes())
+	if api, err = format.Source(g.out.Bytes()); err != nil {
+		return nil, nil, fmt.Errorf("%w in:\n%s", err, g.out.Bytes())
 	}
-	return src, nil
+	direct, err = g.directFile(name, hot)
+	return api, direct, err
 }
 
 func newGenerator(m *model) *generator {

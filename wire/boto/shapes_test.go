@@ -2440,6 +2440,7 @@ func apiDynamodb() *service.API {
 		Protocols:    []service.Protocol{service.AWSJSON10},
 		TargetPrefix: "DynamoDB_20120810", XMLNamespace: "", Global: false, QueryErrors: false,
 		Operations: []service.OperationModel{
+			{Name: "GetItem", Method: "POST", URI: "/", Input: reflect.TypeFor[DynamodbGetItemInput](), Output: reflect.TypeFor[DynamodbGetItemOutput]()},
 			{Name: "PutItem", Method: "POST", URI: "/", Input: reflect.TypeFor[DynamodbPutItemInput](), Output: reflect.TypeFor[DynamodbPutItemOutput]()},
 			{Name: "Query", Method: "POST", URI: "/", Input: reflect.TypeFor[DynamodbQueryInput](), Output: reflect.TypeFor[DynamodbQueryOutput]()},
 		},
@@ -2457,19 +2458,15 @@ func apiDynamodb() *service.API {
 	}
 }
 
-type DynamodbPutItemInput struct {
-	_                                   struct{} `shape:"PutItemInput"`
-	TableName                           *string
-	Item                                map[string]DynamodbAttributeValue
-	Expected                            map[string]DynamodbExpectedAttributeValue
-	ReturnValues                        *string
-	ReturnConsumedCapacity              *string
-	ReturnItemCollectionMetrics         *string
-	ConditionalOperator                 *string
-	ConditionExpression                 *string
-	ExpressionAttributeNames            map[string]string
-	ExpressionAttributeValues           map[string]DynamodbAttributeValue
-	ReturnValuesOnConditionCheckFailure *string
+type DynamodbGetItemInput struct {
+	_                        struct{} `shape:"GetItemInput"`
+	TableName                *string
+	Key                      map[string]DynamodbAttributeValue
+	AttributesToGet          []string
+	ConsistentRead           *bool
+	ReturnConsumedCapacity   *string
+	ProjectionExpression     *string
+	ExpressionAttributeNames map[string]string
 }
 
 type DynamodbAttributeValue struct {
@@ -2486,19 +2483,10 @@ type DynamodbAttributeValue struct {
 	BOOL *bool
 }
 
-type DynamodbExpectedAttributeValue struct {
-	_                  struct{} `shape:"ExpectedAttributeValue"`
-	Value              *DynamodbAttributeValue
-	Exists             *bool
-	ComparisonOperator *string
-	AttributeValueList []DynamodbAttributeValue
-}
-
-type DynamodbPutItemOutput struct {
-	_                     struct{} `shape:"PutItemOutput"`
-	Attributes            map[string]DynamodbAttributeValue
-	ConsumedCapacity      *DynamodbConsumedCapacity
-	ItemCollectionMetrics *DynamodbItemCollectionMetrics
+type DynamodbGetItemOutput struct {
+	_                struct{} `shape:"GetItemOutput"`
+	Item             map[string]DynamodbAttributeValue
+	ConsumedCapacity *DynamodbConsumedCapacity
 }
 
 type DynamodbConsumedCapacity struct {
@@ -2526,18 +2514,6 @@ type DynamodbVectorCapacity struct {
 	VectorWriteRequestBytes  *float64
 }
 
-type DynamodbItemCollectionMetrics struct {
-	_                   struct{} `shape:"ItemCollectionMetrics"`
-	ItemCollectionKey   map[string]DynamodbAttributeValue
-	SizeEstimateRangeGB []float64
-}
-
-type DynamodbConditionalCheckFailedException struct {
-	_       struct{} `shape:"ConditionalCheckFailedException"`
-	Message *string  `name:"message"`
-	Item    map[string]DynamodbAttributeValue
-}
-
 type DynamodbProvisionedThroughputExceededException struct {
 	_                 struct{} `shape:"ProvisionedThroughputExceededException"`
 	Message           *string  `name:"message"`
@@ -2555,16 +2531,6 @@ type DynamodbResourceNotFoundException struct {
 	Message *string  `name:"message"`
 }
 
-type DynamodbItemCollectionSizeLimitExceededException struct {
-	_       struct{} `shape:"ItemCollectionSizeLimitExceededException"`
-	Message *string  `name:"message"`
-}
-
-type DynamodbTransactionConflictException struct {
-	_       struct{} `shape:"TransactionConflictException"`
-	Message *string  `name:"message"`
-}
-
 type DynamodbRequestLimitExceeded struct {
 	_                 struct{} `shape:"RequestLimitExceeded"`
 	Message           *string  `name:"message"`
@@ -2576,15 +2542,67 @@ type DynamodbInternalServerError struct {
 	Message *string  `name:"message"`
 }
 
-type DynamodbReplicatedWriteConflictException struct {
-	_       struct{} `shape:"ReplicatedWriteConflictException"`
-	Message *string  `name:"message"`
-}
-
 type DynamodbThrottlingException struct {
 	_                 struct{}                   `shape:"ThrottlingException"`
 	Message           *string                    `name:"message"`
 	ThrottlingReasons []DynamodbThrottlingReason `name:"throttlingReasons"`
+}
+
+type DynamodbPutItemInput struct {
+	_                                   struct{} `shape:"PutItemInput"`
+	TableName                           *string
+	Item                                map[string]DynamodbAttributeValue
+	Expected                            map[string]DynamodbExpectedAttributeValue
+	ReturnValues                        *string
+	ReturnConsumedCapacity              *string
+	ReturnItemCollectionMetrics         *string
+	ConditionalOperator                 *string
+	ConditionExpression                 *string
+	ExpressionAttributeNames            map[string]string
+	ExpressionAttributeValues           map[string]DynamodbAttributeValue
+	ReturnValuesOnConditionCheckFailure *string
+}
+
+type DynamodbExpectedAttributeValue struct {
+	_                  struct{} `shape:"ExpectedAttributeValue"`
+	Value              *DynamodbAttributeValue
+	Exists             *bool
+	ComparisonOperator *string
+	AttributeValueList []DynamodbAttributeValue
+}
+
+type DynamodbPutItemOutput struct {
+	_                     struct{} `shape:"PutItemOutput"`
+	Attributes            map[string]DynamodbAttributeValue
+	ConsumedCapacity      *DynamodbConsumedCapacity
+	ItemCollectionMetrics *DynamodbItemCollectionMetrics
+}
+
+type DynamodbItemCollectionMetrics struct {
+	_                   struct{} `shape:"ItemCollectionMetrics"`
+	ItemCollectionKey   map[string]DynamodbAttributeValue
+	SizeEstimateRangeGB []float64
+}
+
+type DynamodbConditionalCheckFailedException struct {
+	_       struct{} `shape:"ConditionalCheckFailedException"`
+	Message *string  `name:"message"`
+	Item    map[string]DynamodbAttributeValue
+}
+
+type DynamodbItemCollectionSizeLimitExceededException struct {
+	_       struct{} `shape:"ItemCollectionSizeLimitExceededException"`
+	Message *string  `name:"message"`
+}
+
+type DynamodbTransactionConflictException struct {
+	_       struct{} `shape:"TransactionConflictException"`
+	Message *string  `name:"message"`
+}
+
+type DynamodbReplicatedWriteConflictException struct {
+	_       struct{} `shape:"ReplicatedWriteConflictException"`
+	Message *string  `name:"message"`
 }
 
 type DynamodbQueryInput struct {

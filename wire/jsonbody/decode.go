@@ -20,10 +20,25 @@ func Decode(text []byte, s plan.Slot) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
+	if s.Type().Direct && decodeDirect(text, s) {
+		return nil
+	}
 	d := decoder{Reader: jsontext.NewReader(text)}
 	d.structure(s)
 	d.End()
 	return d.fault()
+}
+
+// decodeDirect fills a structure by code of its own. ok is false, and the structure as it was, where that code has met
+// something that it does not know: the plan then reads the text or says what is wrong with it.
+func decodeDirect(text []byte, s plan.Slot) (ok bool) {
+	r := jsontext.NewReader(text)
+	s.Interface().(jsontext.Direct).DecodeJSON(r)
+	if r.End(); r.Err() == nil {
+		return true
+	}
+	s.Reset()
+	return false
 }
 
 type decoder struct {

@@ -9,6 +9,13 @@ import (
 
 // Append appends a structure as a JSON object, with those of its members that stand in the body.
 func Append(b []byte, s plan.Slot) []byte {
+	if s.Type().Direct {
+		return s.Interface().(jsontext.Direct).AppendJSON(b)
+	}
+	return appendStructure(b, s)
+}
+
+func appendStructure(b []byte, s plan.Slot) []byte {
 	b = append(b, '{')
 	return jsontext.AppendEnd(appendMembers(b, s, ""), '}')
 }
@@ -41,7 +48,7 @@ func AppendValue(b []byte, s plan.Slot) []byte {
 	case plan.String:
 		return jsontext.AppendString(b, s.String())
 	case plan.Struct:
-		return Append(b, s)
+		return appendStructure(b, s)
 	case plan.List:
 		return appendList(b, s)
 	case plan.Map:

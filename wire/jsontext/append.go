@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -80,4 +81,25 @@ func AppendEnd(b []byte, end byte) []byte {
 		return b
 	}
 	return append(b, end)
+}
+
+// AppendEpoch appends a time as seconds since 1970, with milliseconds where there are some.
+func AppendEpoch(b []byte, t time.Time) []byte {
+	ms := t.UnixMilli()
+	if ms < 0 {
+		b = append(b, '-')
+		ms = -ms
+	}
+	b = strconv.AppendInt(b, ms/1000, 10)
+	if ms %= 1000; ms == 0 {
+		return b
+	}
+	b = append(b, '.', byte('0'+ms/100))
+	if ms %= 100; ms == 0 {
+		return b
+	}
+	if b = append(b, byte('0'+ms/10)); ms%10 == 0 {
+		return b
+	}
+	return append(b, byte('0'+ms%10))
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"lambent/wire/arena"
 )
 
 // MaxDepth is how deep arrays and objects may nest.
@@ -30,6 +32,10 @@ type Reader struct {
 	first   bool // nothing stands yet in the array or object that was opened last
 	err     error
 	scratch []byte // strings with escapes
+
+	// Of direct code: what is left of the memory for the values of one input.
+	arena arena.Arena
+	ints  []int64
 }
 
 // NewReader returns a reader of b, which must not change while it is read.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"lambent/wire/jsontext"
 )
 
 // Of returns the plan of a struct type. It fails only on types that no generator would make.
@@ -46,6 +48,7 @@ var (
 	streamType = reflect.TypeFor[io.ReadCloser]()
 	blobType   = reflect.TypeFor[[]byte]()
 	eventsType = reflect.TypeFor[EventStream]()
+	directType = reflect.TypeFor[jsontext.Direct]()
 )
 
 func (c *compiler) structure(t reflect.Type) (*Type, error) {
@@ -61,6 +64,7 @@ func (c *compiler) structure(t reflect.Type) (*Type, error) {
 	p := &Type{Kind: Struct, Go: t, Shape: t.Name(), byName: map[string]*Member{}, byWire: map[string]*Member{}, byElement: map[string]*Member{}}
 	c.types[t] = p
 	p.Nothing = t.NumField() == 0
+	p.Direct = reflect.PointerTo(t).Implements(directType)
 	for f := range t.Fields() {
 		if f.Name == "_" {
 			p.shapeTags(f.Tag)

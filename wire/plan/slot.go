@@ -7,7 +7,12 @@ import (
 	"reflect"
 	"time"
 	"unsafe"
+
+	"lambent/wire/arena"
 )
+
+// An Arena makes the small values of one decoded input.
+type Arena = arena.Arena
 
 // A Slot is the place of one value: a structure, or something inside one. It is how drivers read and
 // write values without knowing their Go types. The methods of a Slot must fit its kind.
@@ -73,7 +78,7 @@ func (s Slot) make(m *Member, p unsafe.Pointer, a *Arena) Slot {
 		return Slot{m, p}
 	}
 	if m.Type.Kind == String {
-		v := a.newString()
+		v := a.NewString()
 		*(**string)(p) = v
 		return Slot{m, unsafe.Pointer(v)}
 	}
@@ -81,6 +86,9 @@ func (s Slot) make(m *Member, p unsafe.Pointer, a *Arena) Slot {
 	*(*unsafe.Pointer)(p) = v
 	return Slot{m, v}
 }
+
+// Reset makes a structure a zero one.
+func (s Slot) Reset() { reflect.NewAt(s.m.Type.Go, s.p).Elem().SetZero() }
 
 // Clear makes a structure's member one that was not given.
 func (s Slot) Clear(m *Member) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lambent/wire/jsontext"
 )
 
 // ErrTime is the error of a timestamp that has no known form.
@@ -108,23 +110,7 @@ func AppendTime(b []byte, t time.Time, f TimeFormat) []byte {
 		}
 		return append(b, 'Z')
 	}
-	ms := t.UnixMilli()
-	if ms < 0 {
-		b = append(b, '-')
-		ms = -ms
-	}
-	b = strconv.AppendInt(b, ms/1000, 10)
-	if ms %= 1000; ms == 0 {
-		return b
-	}
-	b = append(b, '.', byte('0'+ms/100))
-	if ms %= 100; ms == 0 {
-		return b
-	}
-	if b = append(b, byte('0'+ms/10)); ms%10 == 0 {
-		return b
-	}
-	return append(b, byte('0'+ms%10))
+	return jsontext.AppendEpoch(b, t)
 }
 
 // Or returns f, or def where f leaves the format open.

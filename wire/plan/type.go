@@ -92,6 +92,8 @@ type Type struct {
 	HasReply bool      // some member stands in the body of a reply
 	Nothing  bool      // the model has no shape at all here: a Go struct without fields
 
+	Direct bool // a structure with JSON code of its own: a pointer to it is a jsontext.Direct
+
 	Event *Type // of a stream of events: the union that each event is
 
 	byName, byWire, byElement map[string]*Member

@@ -1,4 +1,5 @@
-package plan
+// Package arena makes the small values of one decoded input in few allocations.
+package arena
 
 import "unsafe"
 
@@ -32,7 +33,8 @@ func (a *Arena) String(b []byte) string {
 	return s
 }
 
-func (a *Arena) newString() *string {
+// NewString returns a pointer to a new empty string.
+func (a *Arena) NewString() *string {
 	if a == nil {
 		return new(string)
 	}
