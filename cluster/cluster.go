@@ -89,7 +89,8 @@ func (c *Cluster) Name() string { return c.name }
 // Join writes the member's row and looks at the others. It is called before anything asks Alive.
 func (c *Cluster) Join(ctx context.Context) error { return c.step(ctx) }
 
-// Run counts until ctx ends, and then leaves.
+// Run counts until ctx ends. For a while after that the others still take this member for alive, so that its work can
+// come to rest before it leaves.
 func (c *Cluster) Run(ctx context.Context) error {
 	var sender sync.WaitGroup
 	sender.Go(func() { c.wake.run(ctx, c.peers) })
@@ -99,7 +100,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return c.leave(context.WithoutCancel(ctx))
+			return nil
 		case <-tick.C:
 			if err := c.step(ctx); err != nil && ctx.Err() == nil {
 				c.Log.WarnContext(ctx, "cluster: the store failed", "error", err)
@@ -189,7 +190,8 @@ func (c *Cluster) forget(ctx context.Context, long map[string]uint64) error {
 // leaveFor bounds the farewell, when the store may be gone as well.
 const leaveFor = 2 * time.Second
 
-func (c *Cluster) leave(ctx context.Context) error {
+// Leave says farewell: from now on the others take this member for dead. It is called after Run has returned.
+func (c *Cluster) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveFor)
 	defer cancel()
 	err := c.KV.Update(ctx, func(tx *kv.Tx) error { tx.Delete(memberKey(c.name)); return nil })
@@ -199,11 +201,26 @@ func (c *Cluster) leave(ctx context.Context) error {
 	return err
 }
 
-// Alive says whether a member lives, as far as this one has seen. One that has left is dead, and so is a name that was never there.
-func (c *Cluster) Alive(name string) bool {
+// Alive says whether a member lives, as far as this one has seen. One that has left is dead, and so is a name that was
+// never there. In doubt, also when the store fails, it is alive.
+func (c *Cluster) Alive(ctx context.Context, name string) bool {
+	if alive, known := c.seen(name); known {
+		return alive
+	}
+	rows, err := c.read(ctx) // it may have joined since we looked
+	if err != nil {
+		return true
+	}
+	c.observe(rows, time.Now())
+	alive, _ := c.seen(name)
+	return alive
+}
+
+func (c *Cluster) seen(name string) (alive, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return name == c.name || c.aliveLocked(c.others[name])
+	m := c.others[name]
+	return name == c.name || c.aliveLocked(m), name == c.name || m != nil
 }
 
 func (c *Cluster) aliveLocked(m *member) bool { return m != nil && time.Since(m.changed) < deadAfter }

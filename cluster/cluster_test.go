@@ -24,7 +24,7 @@ func member(t *testing.T, s *kv.Store, address string) *cluster.Cluster {
 	return c
 }
 
-// run runs c until the function that it returns is called, which waits for its end.
+// run runs c until the function that it returns is called, which waits for its end and leaves.
 func run(t *testing.T, c *cluster.Cluster) (leave func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -33,6 +33,7 @@ func run(t *testing.T, c *cluster.Cluster) (leave func()) {
 	return func() {
 		stop()
 		check(t, <-done)
+		check(t, c.Leave(context.WithoutCancel(t.Context())))
 	}
 }
 
@@ -50,7 +51,7 @@ func TestAlive(t *testing.T) {
 		leaveA, leaveB := run(t, a), run(t, b)
 		alive := func(when string, c *cluster.Cluster, name string, want bool) {
 			t.Helper()
-			if got := c.Alive(name); got != want {
+			if got := c.Alive(t.Context(), name); got != want {
 				t.Errorf("%s: alive %v, want %v", when, got, want)
 			}
 		}

@@ -30,25 +30,34 @@ func (c *Cluster) Acquire(ctx context.Context, name string) (*Lease, error) {
 	if !c.reserve(name) {
 		return nil, nil
 	}
-	var l *Lease
-	err := c.KV.Update(ctx, func(tx *kv.Tx) error {
-		l = nil
-		var row leaseRow
-		if _, err := kv.GetRow(ctx, tx, leaseKey(name), &row); err != nil {
-			return err
-		}
-		if row.Owner != "" && row.Owner != c.name && c.Alive(row.Owner) {
-			return nil
-		}
-		row = leaseRow{c.name, row.Fence + 1}
-		l = &Lease{c, name, row.Fence}
-		return kv.PutRow(tx, leaseKey(name), row)
-	})
+	l, err := c.take(ctx, name)
 	if err != nil || l == nil {
 		c.unreserve(name)
 		return nil, err
 	}
 	return l, nil
+}
+
+// take writes the lease down as this member's if it is free.
+func (c *Cluster) take(ctx context.Context, name string) (l *Lease, err error) {
+	var seen leaseRow
+	err = c.KV.View(ctx, func(r kv.Reader) error {
+		_, err := kv.GetRow(ctx, r, leaseKey(name), &seen)
+		return err
+	})
+	if err != nil || seen.Owner != "" && seen.Owner != c.name && c.Alive(ctx, seen.Owner) {
+		return nil, err
+	}
+	err = c.KV.Update(ctx, func(tx *kv.Tx) error {
+		l = nil
+		var row leaseRow
+		if _, err := kv.GetRow(ctx, tx, leaseKey(name), &row); err != nil || row != seen {
+			return err // another was faster
+		}
+		l = &Lease{c, name, row.Fence + 1}
+		return kv.PutRow(tx, leaseKey(name), leaseRow{c.name, row.Fence + 1})
+	})
+	return l, err
 }
 
 func (c *Cluster) reserve(name string) bool {

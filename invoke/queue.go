@@ -28,6 +28,8 @@ const (
 	firstBackoff  = time.Second     // after a throttle or a fault of ours
 	lastBackoff   = 5 * time.Minute // at most
 	idlePoll      = 30 * time.Second
+	sharedPoll    = 2 * time.Second // when other processes put events into the same queue and wake-ups may be lost
+	reclaimEvery  = 5 * time.Second // how often leases of dead processes are looked for
 	drainPatience = 3 * time.Second
 )
 
@@ -49,20 +51,30 @@ type Target struct {
 	OnFailure string
 }
 
+// Members are the processes that run events of one queue.
+type Members interface {
+	Name() string                                // of this process, which no other has or had
+	Alive(ctx context.Context, name string) bool // whether that one may still run what it has leased
+}
+
 // A Queue keeps asynchronous events until they have been run. An event that was accepted is durable; it is run at
 // least once, and again after a crash, always under the request id that it was accepted with.
 //
 // Rows, by tuple: ("event", id) what is to be called and how often it was; ("body", id, n) its payload; ("due", time, id)
-// when it is to be run next; ("lease", id) who runs it now.
+// when it is to be run next; ("lease", id) who runs it now: the name of the process and a number, which differ for each
+// claim. Only who still has the lease says what becomes of the event.
 type Queue struct {
 	// Delays are the waits after the first and second failure of a function: one minute and two, as on AWS. They may be
 	// changed before Run.
 	Delays [2]time.Duration
 
+	// Members are the processes that run this queue together; nil when this one is alone. It may be set before Run.
+	Members Members
+
 	kv      *kv.Store
 	invoker *Invoker
 	targets Targets
-	owner   string
+	owner   string // of leases, when this process is alone
 	running atomic.Int64 // events that run now
 }
 
@@ -128,7 +140,11 @@ func (q *Queue) Run(ctx context.Context) error {
 	}
 	changed, stop := q.kv.Watch("due")
 	defer stop()
-	var running sync.WaitGroup
+	var reclaimer, running sync.WaitGroup
+	if q.Members != nil {
+		reclaimer.Go(func() { q.reclaimAlways(ctx) })
+		defer reclaimer.Wait()
+	}
 	slots := make(chan struct{}, maxRunning)
 	freed := make(chan struct{}, 1)
 	for ctx.Err() == nil {
@@ -179,32 +195,82 @@ func drain(running *sync.WaitGroup) {
 	}
 }
 
-// reclaim makes events due again whose runner is gone. There is one process, so every lease found at its start is of
-// a dead one.
+// reclaim makes events due again whose runner is gone. Where there is one process, every lease of another is of a dead one.
 func (q *Queue) reclaim(ctx context.Context) error {
-	for {
-		done := false
-		err := q.kv.Update(ctx, func(tx *kv.Tx) error {
-			r := kv.Prefix("lease")
-			r.Limit = 1000
-			leases, err := tx.Scan(ctx, r)
+	r := kv.Prefix("lease")
+	for r.Limit = 1000; ; {
+		var leases, dead []kv.KV
+		err := q.kv.View(ctx, func(rd kv.Reader) (err error) {
+			leases, err = rd.Scan(ctx, r)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, l := range leases {
+			if !q.alive(ctx, l.Value) {
+				dead = append(dead, l)
+			}
+		}
+		if err := q.free(ctx, dead); err != nil || len(leases) < r.Limit {
+			return err
+		}
+		r.Begin = append(leases[len(leases)-1].Key, 0)
+	}
+}
+
+// alive says whether the process that made a lease lives.
+func (q *Queue) alive(ctx context.Context, lease []byte) bool {
+	name, _, _ := strings.Cut(string(lease), "/")
+	if q.Members == nil {
+		return name == q.owner
+	}
+	return q.Members.Alive(ctx, name)
+}
+
+// free takes leases away, if they are still as they were seen, and makes their events due.
+func (q *Queue) free(ctx context.Context, dead []kv.KV) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	keys := make([][]byte, len(dead))
+	for i, l := range dead {
+		keys[i] = l.Key
+	}
+	return q.kv.Update(ctx, func(tx *kv.Tx) error {
+		now := time.Now()
+		values, err := tx.GetAll(ctx, keys...)
+		if err != nil {
+			return err
+		}
+		for i, v := range values {
+			if v == nil || !bytes.Equal(v, dead[i].Value) {
+				continue
+			}
+			parts, err := kv.Unkey(keys[i])
 			if err != nil {
 				return err
 			}
-			now := time.Now()
-			for _, l := range leases {
-				parts, err := kv.Unkey(l.Key)
-				if err != nil {
-					return err
-				}
-				tx.Delete(l.Key)
-				tx.Set(dueKey(now, parts[1].(string)), []byte{1})
+			tx.Delete(keys[i])
+			tx.Set(dueKey(now, parts[1].(string)), []byte{1})
+		}
+		tx.Notify("due")
+		return nil
+	})
+}
+
+// reclaimAlways reclaims now and then until ctx ends, where other processes may die.
+func (q *Queue) reclaimAlways(ctx context.Context) {
+	tick := time.NewTicker(reclaimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := q.reclaim(ctx); err != nil && ctx.Err() == nil {
+				q.log().Error("asynchronous events of dead servers cannot be read", "error", err)
 			}
-			done = len(leases) < r.Limit
-			return nil
-		})
-		if err != nil || done {
-			return err
 		}
 	}
 }
@@ -213,6 +279,7 @@ func (q *Queue) reclaim(ctx context.Context) error {
 type claimed struct {
 	eventRow
 	payload []byte
+	lease   []byte
 }
 
 // claim takes up to n events that are due. It tells when to look again.
@@ -249,6 +316,9 @@ type dueEvent struct {
 func (q *Queue) due(ctx context.Context, n int) (ids []dueEvent, next time.Time, err error) {
 	now := time.Now()
 	next = now.Add(idlePoll)
+	if q.Members != nil {
+		next = now.Add(sharedPoll)
+	}
 	err = q.kv.View(ctx, func(r kv.Reader) error {
 		scan := kv.Prefix("due")
 		scan.Limit = n
@@ -294,7 +364,12 @@ func (q *Queue) lease(ctx context.Context, tx *kv.Tx, d dueEvent) (*claimed, err
 		}
 		e.payload = append(e.payload, part...)
 	}
-	tx.Set(leaseKey(d.id), []byte(q.owner))
+	name := q.owner
+	if q.Members != nil {
+		name = q.Members.Name()
+	}
+	e.lease = []byte(name + "/" + NewRequestID())
+	tx.Set(leaseKey(d.id), e.lease)
 	return &e, nil
 }
 
@@ -305,7 +380,13 @@ func (q *Queue) process(ctx context.Context, e claimed) {
 	ctx, span := trace.Root(ctx, "asynchronous event", trace.Consumer, trace.ParseAmazon(e.TraceID))
 	defer span.End(nil)
 	v := q.run(ctx, e)
-	err := q.kv.Update(ctx, func(tx *kv.Tx) error { return q.settle(tx, e, v) })
+	err := q.kv.Update(ctx, func(tx *kv.Tx) error {
+		lease, err := tx.Get(ctx, leaseKey(e.ID))
+		if err != nil || !bytes.Equal(lease, e.lease) {
+			return err // another process took us for dead and runs the event
+		}
+		return q.settle(tx, e, v)
+	})
 	if err != nil {
 		q.log().Error("an asynchronous event stays leased until the next start", "id", e.ID, "function", e.Name, "error", err)
 	}

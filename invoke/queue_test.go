@@ -233,3 +233,56 @@ func TestQueueReturnsEvents(t *testing.T) {
 		t.Errorf("calls = %q, want twice the same", got)
 	}
 }
+
+// members are two processes of which one may be dead.
+type members struct {
+	name string
+	dead *atomic.Pointer[string]
+}
+
+func (m members) Name() string { return m.name }
+
+func (m members) Alive(_ context.Context, name string) bool {
+	dead := m.dead.Load()
+	return dead == nil || *dead != name
+}
+
+// TestQueueOfTwo: of two processes on one queue each event is run by one. When one is taken for dead the other runs its
+// events, and what the first then says of them does not count.
+func TestQueueOfTwo(t *testing.T) {
+	w, h, to := newQueueWorld(t)
+	to.all["hang"].Function.Timeout = time.Second
+	var dead atomic.Pointer[string]
+	first, second := w.queue(to), w.queue(to)
+	first.Members, second.Members = members{"first", &dead}, members{"second", &dead}
+	stopFirst := run(t, first)
+	hang := asyncEvent("hang", `{}`)
+	if err := first.Put(t.Context(), hang); err != nil {
+		t.Fatal(err)
+	}
+	h.wait(t, 1)
+	run(t, second)
+	const events = 40
+	for i := range events {
+		if err := first.Put(t.Context(), asyncEvent("good", fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.wait(t, 1+events)
+
+	// The first one is taken for dead just when its function runs into its time limit.
+	to.mu.Lock()
+	to.all["hang"] = to.all["good"]
+	to.mu.Unlock()
+	dead.Store(new("first"))
+	got := h.wait(t, 2+events)
+	if got[1+events] != "good "+hang.ID+" {}" {
+		t.Errorf("then came %q", got[1+events])
+	}
+	w.waitEmpty(t)
+	stopFirst()
+	if got := h.wait(t, 2+events); len(got) != 2+events {
+		t.Errorf("%d calls, want %d", len(got), 2+events)
+	}
+	w.waitEmpty(t)
+}

@@ -56,9 +56,10 @@ type Config struct {
 	Blobs   *blob.Store
 	Invoker *invoke.Invoker
 	Objects Objects
-	Roles   Roles        // nil: every well-formed role is taken
-	Domain  string       // what the cloud calls itself: "localhost:4566"
-	Log     *slog.Logger // nil: nothing is logged
+	Roles   Roles          // nil: every well-formed role is taken
+	Domain  string         // what the cloud calls itself: "localhost:4566"
+	Members invoke.Members // processes that share the store; nil when this one is alone
+	Log     *slog.Logger   // nil: nothing is logged
 }
 
 // Service is the Lambda service.
@@ -82,6 +83,7 @@ func New(c Config) (*Service, error) {
 	}
 	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}}
 	s.queue = invoke.NewQueue(c.KV.In("async"), c.Invoker, s)
+	s.queue.Members = c.Members
 	return s, nil
 }
 
