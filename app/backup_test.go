@@ -355,3 +355,31 @@ func put(t *testing.T, r cli.Running, path string) {
 		t.Fatalf("%s: %s", path, resp.Status)
 	}
 }
+
+// TestCheckDamaged: a store with a damaged file serves what is whole, and check says so in one line with exit code 1.
+func TestCheckDamaged(t *testing.T) {
+	dir := firstFormat(t)
+	for range 2 { // the second start moves the log into a table
+		t.Run("serve", func(t *testing.T) { start(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"}) })
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, "store", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatal(tables, err)
+	}
+	b, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/4] ^= 0xff
+	if err := os.WriteFile(tables[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := command(t, "store", "check", "--data", dir)
+	if code != 1 || !strings.Contains(out, "cannot be read") || strings.Count(out, "\n") > 4 || errs != "" {
+		t.Errorf("code %d\n%s\n%s", code, out, errs)
+	}
+	code, _, errs = command(t, "backup", filepath.Join(t.TempDir(), "b"), "--data", dir)
+	if code != 1 || !strings.Contains(errs, "the store is damaged") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("backup: code %d\n%s", code, errs)
+	}
+}

@@ -102,6 +102,7 @@ type walk struct {
 	rules  map[string]Room
 	pairs  map[pair]claim
 	sizes  map[[sha256.Size]byte]int64 // of blobs, as rows say
+	cut    bool                        // not all rows could be read
 }
 
 // pair is a reference: somebody who refers, and what to.
@@ -121,7 +122,13 @@ type claim struct {
 const blobRoom = "blob/blob"
 
 func (w *walk) rows(ctx context.Context, x *kv.Export) error {
+	last := ""
 	for row, err := range x.Rows(ctx) {
+		if errors.Is(err, kv.ErrDamaged) {
+			w.report.add("", last, "the rows after this key cannot be read: %v", err)
+			w.cut = true
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -134,6 +141,7 @@ func (w *walk) rows(ctx context.Context, x *kv.Export) error {
 			continue
 		}
 		room := strings.Join(rooms, "/")
+		last = room + " " + readable(key)
 		w.report.Rooms[room]++
 		w.row(room, kv.KV{Key: key, Value: row.Value})
 	}
@@ -222,8 +230,11 @@ func readable(key []byte) string {
 	return strings.Join(words, " ")
 }
 
-// references compares what rows refer to with what package blob knows.
+// references compares what rows refer to with what package blob knows, unless some of it could not be read.
 func (w *walk) references() {
+	if w.cut {
+		return
+	}
 	for p, c := range w.pairs {
 		switch {
 		case c.byRow && !c.listed:
@@ -237,6 +248,10 @@ func (w *walk) references() {
 // blobs reads and hashes every blob that is referred to.
 func (w *walk) blobs(ctx context.Context, x *kv.Export) error {
 	for hash, err := range w.Blobs.Referred(ctx, x) {
+		if errors.Is(err, kv.ErrDamaged) {
+			w.report.add(blobRoom, "", "not all references can be read: %v", err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -49,6 +49,8 @@ var (
 	ErrTooOld = driver.ErrTooOld
 	// ErrConflict says that the transaction met conflicts until its retries were used up.
 	ErrConflict = driver.ErrConflict
+	// ErrDamaged says that a part of what is on disk is not what was written.
+	ErrDamaged = driver.ErrDamaged
 	// ErrUnavailable says that the store could not be reached, until the retries were used up.
 	ErrUnavailable = driver.ErrUnavailable
 	// ErrUnknown says that the connection broke during the commit: it may have happened or not. An

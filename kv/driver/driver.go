@@ -22,6 +22,8 @@ var (
 	ErrConflict = errors.New("kv: conflict with another transaction")
 	// ErrTooOld says that the transaction took longer than it may. The attempt left no trace.
 	ErrTooOld = errors.New("kv: transaction too old")
+	// ErrDamaged says that what is on disk is not what was written. Other parts of the store may be whole.
+	ErrDamaged = errors.New("kv: the store is damaged; lambent store check says where, a backup has what was there")
 	// ErrUnavailable says that the store cannot be reached now. The attempt left no trace.
 	ErrUnavailable = errors.New("kv: the store cannot be reached")
 	// ErrUnknown says that the commit was sent and its outcome is not known.

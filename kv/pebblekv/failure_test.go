@@ -365,3 +365,88 @@ func TestFull(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDamage: a part of a file that is not what was written is told to who reads it; the rest can be read and written.
+func TestDamage(t *testing.T) {
+	mem := vfs.NewMem()
+	o := pebblekv.Options{FS: mem, Fatal: func(err error) { t.Errorf("the store has stopped: %v", err) }}
+	engine, err := pebblekv.Open("data", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := kv.New(engine)
+	ctx := t.Context()
+	for i := range 200 {
+		if err := put(ctx, s, fmt.Sprintf("%03d", i), strings.Repeat(fmt.Sprint(i), 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // an open store moves the log into a table
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if engine, err = pebblekv.Open("data", o); err != nil {
+			t.Fatal(err)
+		}
+		s = kv.New(engine)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	harm(t, mem)
+	if engine, err = pebblekv.Open("data", o); err != nil {
+		t.Fatal(err)
+	}
+	s = kv.New(engine)
+	whole, damaged := 0, 0
+	for i := range 200 {
+		err := s.View(ctx, func(r kv.Reader) error { _, err := r.Get(ctx, fmt.Appendf(nil, "%03d", i)); return err })
+		switch {
+		case err == nil:
+			whole++
+		case errors.Is(err, kv.ErrDamaged) && !strings.Contains(err.Error(), "\n"):
+			damaged++
+		default:
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d rows are whole, %d are damaged", whole, damaged)
+	if whole == 0 || damaged == 0 {
+		t.Errorf("%d rows are whole, %d are damaged", whole, damaged)
+	}
+	err = s.View(ctx, func(r kv.Reader) error { _, err := r.Scan(ctx, kv.Range{}); return err })
+	if !errors.Is(err, kv.ErrDamaged) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("Scan: %v", err)
+	}
+	if err := put(ctx, s, "000", "again"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// harm changes some bytes in the middle of the tables.
+func harm(t *testing.T, fs vfs.FS) {
+	t.Helper()
+	names, err := fs.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		path := "data/" + name
+		b := content(t, fs, path)
+		b[len(b)/3] ^= 0xff
+		f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.Write(b)
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -19,12 +19,12 @@ import (
 // killedDir tells the child of TestKill where to write.
 const killedDir = "LAMBENT_TEST_KILLED_DIR"
 
-// TestKill kills a process that writes with 16 goroutines, ten times over the same folder, and checks that
+// TestKill kills a process that writes with 16 goroutines, thirty times over the same folder, and checks that
 // every write it has acknowledged is there.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	acked := map[string]bool{}
-	for round := range 10 {
+	for round := range 30 {
 		before := len(acked)
 		killWriter(t, dir, round, acked)
 		start := time.Now()

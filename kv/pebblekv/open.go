@@ -110,7 +110,12 @@ func (e *Engine) open(dir string, o Options) (err error) {
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{e},
 	}
-	po.EventListener = &pebble.EventListener{BackgroundError: func(error) {}} // Pebble tries again
+	po.EventListener = &pebble.EventListener{
+		BackgroundError: func(error) {}, // Pebble tries again
+		// Who reads the damaged part is told so. Unless this is said, Pebble ends the process, and again after
+		// each start, though the rest is whole.
+		DataCorruption: func(pebble.DataCorruptionInfo) {},
+	}
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

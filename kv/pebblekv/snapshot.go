@@ -2,7 +2,8 @@ package pebblekv
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -76,7 +77,12 @@ func (c *snapshot) scan(ctx context.Context, r driver.Range) (out []driver.KV, e
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() {
+		if closeErr := it.Close(); err == nil { // which says the same again
+			err = closeErr
+		}
+		err = explainDamage(err)
+	}()
 	first, next := it.First, it.Next
 	if r.Reverse {
 		first, next = it.Last, it.Prev
@@ -92,6 +98,15 @@ func (c *snapshot) scan(ctx context.Context, r driver.Range) (out []driver.KV, e
 		out = append(out, entry(it.Key(), value))
 	}
 	return out, it.Error()
+}
+
+// explainDamage gives bytes that are not what was written their name. What Pebble says has further lines.
+func explainDamage(err error) error {
+	if err == nil || !pebble.IsCorruptionError(err) {
+		return err
+	}
+	where, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("%w: %s", driver.ErrDamaged, where)
 }
 
 // scanCheck is how many entries a scan reads between looks at its context.

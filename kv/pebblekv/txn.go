@@ -61,7 +61,7 @@ func (t *txn) get(key []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainDamage(err)
 	}
 	rows.keep(key, v, t.snap.version)
 	out := append(make([]byte, 0, len(v)), v...)
