@@ -19,6 +19,7 @@ import (
 	"lambent/blob"
 	"lambent/blob/driver"
 	"lambent/cli"
+	"lambent/cluster"
 	"lambent/gateway"
 	"lambent/gateway/ca"
 	"lambent/kv"
@@ -50,6 +51,7 @@ type cloudParts struct {
 	format        int           // of the store
 	bucket        driver.Bucket // of blobs
 	blobs         *blob.Store
+	cluster       *cluster.Cluster // nil when no other process shares the store
 	services      []service.Service
 	resourceTypes []string // of templates
 	gateway       *gateway.Gateway
@@ -73,7 +75,7 @@ func Run(ctx context.Context, config *Config, logTo io.Writer, ready func(cli.Ru
 			err = errors.Join(err, c())
 		}
 	}()
-	for _, open := range []func() error{p.openData, p.listen, p.openStores, p.openCA, p.openTraces, p.openProfiles, p.openServices} {
+	for _, open := range []func() error{p.openData, p.listen, p.openStores, p.openCluster, p.openCA, p.openTraces, p.openProfiles, p.openServices} {
 		if err := open(); err != nil {
 			return err
 		}

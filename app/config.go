@@ -27,6 +27,7 @@ type Config struct {
 	Blobs           string        // folder, or URL of a bucket of S3, for large bytes; "" is a folder in Data
 	BlobsKeyID      string        // access key for that bucket
 	BlobsSecret     string        //
+	PeerListen      string        // host:port for the other servers of the store; "" is none
 	Listen          string        // host:port; port 0 picks a free one
 	Domain          string        // what the cloud calls itself in URLs; "" is localhost:PORT
 	Region          string        // region that `exec` and the printed line use
@@ -62,6 +63,7 @@ var settings = []setting{
 	{"blobs", "", "folder, or s3://bucket/prefix?endpoint=https://host&region=name, for code, objects and other large bytes, shared by the servers of one store (default: in --data)", false, func(c *Config) any { return &c.Blobs }},
 	{"blobs-access-key-id", "", "access key for blobs in S3", false, func(c *Config) any { return &c.BlobsKeyID }},
 	{"blobs-secret-access-key", "", "its secret", true, func(c *Config) any { return &c.BlobsSecret }},
+	{"peer-listen", "", "address at which the other servers of the store tell of changes, as host:port that they can reach; without it they find out by looking", false, func(c *Config) any { return &c.PeerListen }},
 	{"listen", "127.0.0.1:4566", "address to serve on; port 0 picks a free one", false, func(c *Config) any { return &c.Listen }},
 	{"domain", "", "what the cloud calls itself in URLs (default localhost:PORT)", false, func(c *Config) any { return &c.Domain }},
 	{"region", "us-east-1", "region for exec and for the line printed at the start; any region is served", false, func(c *Config) any { return &c.Region }},
@@ -243,6 +245,12 @@ func (c *Config) storeProblems() (ps []error) {
 		if c.BlobsKeyID == "" || c.BlobsSecret == "" {
 			ps = append(ps, errors.New("blobs: a bucket of S3 needs blobs-access-key-id and blobs-secret-access-key"))
 		}
+	}
+	if host, _, err := net.SplitHostPort(c.PeerListen); c.PeerListen != "" && (err != nil || host == "" || net.ParseIP(host).IsUnspecified()) {
+		ps = append(ps, fmt.Errorf("peer-listen: want host:port with a host that the other servers can reach, got %q", c.PeerListen))
+	}
+	if c.PeerListen != "" && c.Store == "" {
+		ps = append(ps, errors.New("peer-listen is for servers that share a store: name it with store"))
 	}
 	if c.Memory && (c.Store != "" || c.Blobs != "") {
 		ps = append(ps, errors.New("memory keeps nothing: it goes with neither store nor blobs"))

@@ -32,7 +32,7 @@ func (p *cloudParts) openServices() error {
 		return err
 	}
 	lambdaService, err := lambda.New(lambda.Config{
-		KV: p.store.In("lambda"), Blobs: p.blobs, Invoker: invoker, Objects: &codeObjects{s3Service}, Roles: &roles{stsService}, Domain: p.domain, Log: p.log,
+		KV: p.store.In("lambda"), Blobs: p.blobs, Invoker: invoker, Objects: &codeObjects{s3Service}, Roles: &roles{stsService}, Domain: p.domain, Members: p.members(), Log: p.log,
 	})
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (p *cloudParts) openServices() error {
 	rules := eventbridge.New(p.store.In("eventbridge"), timers)
 	p.background("schedule", schedule.New(timers, rules, &eventInvoker{lambdaService}, p.log).Run)
 	others := &lateCaller{} // the gateway, once it is there
-	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain, Log: p.log})
+	stacks := cloudformation.New(p.store.In("cloudformation"), others, cloudformation.Config{Domain: p.domain, Node: p.node(), Log: p.log})
 	p.resourceTypes = stacks.Types()
 	p.background("cloudformation", stacks.Run)
 

@@ -46,7 +46,6 @@ func (p *cloudParts) openStoresIn(readFormat func(context.Context, *kv.Store) (i
 		return err
 	}
 	p.blobs = blob.New(bucket, p.store.In("blob"))
-	p.background("blob sweeper", p.sweepBlobs)
 	return nil
 }
 
@@ -75,7 +74,11 @@ func (p *cloudParts) openBucket() (driver.Bucket, error) {
 	if !strings.HasPrefix(p.config.Blobs, "s3:") {
 		folder := cmp.Or(p.config.Blobs, p.data.blobs())
 		bucket, err := fileblob.Open(folder)
-		return bucket, explainWrite(folder, err)
+		if err != nil {
+			return nil, explainWrite(folder, err)
+		}
+		p.onClose(bucket.Close)
+		return bucket, nil
 	}
 	c, err := s3blob.ParseURL(p.config.Blobs)
 	if err != nil {

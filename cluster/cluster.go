@@ -195,7 +195,7 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaveFor)
 	defer cancel()
 	err := c.KV.Update(ctx, func(tx *kv.Tx) error { tx.Delete(memberKey(c.name)); return nil })
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kv.ErrUnavailable) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kv.ErrUnavailable) || errors.Is(err, kv.ErrUnknown) {
 		return nil // the others will notice
 	}
 	return err
