@@ -82,7 +82,7 @@ type Manifest struct {
 // Folder is an open backup folder. One goroutine at a time uses it.
 type Folder struct {
 	dir    string
-	pieces driver.Bucket
+	pieces *fileblob.Bucket
 	lock   *os.File
 }
 
@@ -164,7 +164,13 @@ func flock(f *os.File, how int, dir string) error {
 }
 
 // Close gives the folder back.
-func (f *Folder) Close() error { return f.lock.Close() }
+func (f *Folder) Close() error {
+	var err error
+	if f.pieces != nil {
+		err = f.pieces.Close()
+	}
+	return errors.Join(err, f.lock.Close())
+}
 
 // Snapshots returns the ids of all snapshots, oldest first.
 func (f *Folder) Snapshots() ([]string, error) {

@@ -38,7 +38,7 @@ type Bucket struct {
 
 var _ driver.Bucket = (*Bucket)(nil)
 
-// Open opens the bucket in the folder root, and makes it if there is none.
+// Open opens the bucket in the folder root, and makes it if there is none. The caller closes it.
 func Open(root string) (*Bucket, error) { return open(root, func(string, string) error { return nil }) }
 
 func open(root string, step func(op, path string) error) (*Bucket, error) {

@@ -91,6 +91,14 @@ func TestLeftovers(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); err != nil || len(left) != 2 { // the open bucket's own
 		t.Errorf("tmp holds %v, error %v", left, err)
 	}
+	defer func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		if left, err := os.ReadDir(filepath.Join(dir, "tmp")); err != nil || len(left) != 0 {
+			t.Errorf("after Close tmp holds %v, error %v", left, err)
+		}
+	}()
 	s := blob.New(b, kvtest.Mem(t))
 	if n, err := s.Sweep(t.Context(), 0); n != 0 || err != nil {
 		t.Errorf("Sweep: %d, %v", n, err)

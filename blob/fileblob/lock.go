@@ -40,6 +40,17 @@ func (l *locker) unlock() {
 	l.mu.Unlock()
 }
 
+func (l *locker) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	f := l.file
+	l.file = nil
+	return f.Close()
+}
+
 // flock locks or unlocks an open file. A signal may interrupt the wait.
 func flock(f *os.File, how int) error {
 	for {
@@ -73,6 +84,18 @@ func (b *Bucket) live() error {
 		b.alive, b.mine = f, strings.TrimSuffix(f.Name(), alive)
 		return os.Mkdir(b.mine, 0o700)
 	}
+}
+
+// Close removes the folder in which this process writes and gives the locks back. No upload may be under way.
+func (b *Bucket) Close() error {
+	if b.alive == nil {
+		return nil // a Reader
+	}
+	err := errors.Join(os.RemoveAll(b.mine), os.Remove(b.alive.Name()), b.alive.Close())
+	for i := range b.locks {
+		err = errors.Join(err, b.locks[i].close())
+	}
+	return err
 }
 
 // isAt says whether the open file is the one of that path.
