@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -129,10 +130,24 @@ func (c *talker) hear() *eventstream.Message {
 
 // Events go both ways at once: each answer is read before the next word is said.
 func TestEventsBothWays(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP2=%v", secure), func(t *testing.T) { eventsBothWays(t, secure) })
+	}
+}
+
+func eventsBothWays(t *testing.T, secure bool) {
 	c := servicetest.New(t, talkService())
-	server := httptest.NewServer(c.Gateway)
+	server := httptest.NewUnstartedServer(c.Gateway)
+	if server.EnableHTTP2 = secure; secure {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	defer server.Close()
 	client := talk(t, server, c.Credentials)
+	if (client.reply.ProtoMajor == 2) != secure {
+		t.Fatalf("the reply came over %s", client.reply.Proto)
+	}
 	if client.reply.StatusCode != 200 || client.reply.Header.Get("Content-Type") != "application/vnd.amazon.eventstream" {
 		t.Fatalf("%d %v", client.reply.StatusCode, client.reply.Header)
 	}

@@ -31,7 +31,7 @@ func Validate(in any, r Rules) error {
 		return nil
 	}
 	v := validator{rules: r}
-	v.structure(s, "", true)
+	v.structure(s)
 	switch n := len(v.failures); n {
 	case 0:
 		return nil
@@ -45,6 +45,7 @@ func Validate(in any, r Rules) error {
 type validator struct {
 	rules    Rules
 	failures []string
+	way      []step // from the input to the value at hand
 }
 
 func (v *validator) fault(head string) *cloud.Fault {
@@ -55,7 +56,39 @@ func (v *validator) fault(head string) *cloud.Fault {
 	return &cloud.Fault{Code: code, Message: head + strings.Join(v.failures, "; ")}
 }
 
-func (v *validator) fail(value, path, rule string) {
+// A step leads from a value to one inside it. Steps become text only when something is wrong there.
+type step struct {
+	member *Member // of a structure; nil for the others
+	key    string  // of a map
+	index  int     // of a list, from 1
+}
+
+// path writes the way to the value at hand as AWS's messages do: "tableInput.tags.2.member.key".
+func (v *validator) path() string {
+	var b strings.Builder
+	for i, s := range v.way {
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		switch {
+		case s.member != nil && i == 0 && s.member.In == Body && v.rules.BodyRoot != "":
+			b.WriteString(v.rules.BodyRoot + "." + lowerFirst(s.member.Name))
+		case s.member != nil:
+			b.WriteString(lowerFirst(s.member.Name))
+		case s.index > 0:
+			b.WriteString(strconv.Itoa(s.index) + ".member")
+		default:
+			b.WriteString(s.key + ".member")
+		}
+	}
+	return b.String()
+}
+
+// enter goes a step further, and leave back.
+func (v *validator) enter(s step) { v.way = append(v.way, s) }
+func (v *validator) leave()       { v.way = v.way[:len(v.way)-1] }
+
+func (v *validator) fail(value, rule string) {
 	if len(v.failures) == mostFailures {
 		return
 	}
@@ -64,50 +97,51 @@ func (v *validator) fail(value, path, rule string) {
 			rule = enum + " enum value set"
 		}
 	}
-	v.failures = append(v.failures, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: %s", value, path, rule))
+	v.failures = append(v.failures, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: %s", value, v.path(), rule))
 }
 
-func (v *validator) structure(s Slot, path string, top bool) {
+func (v *validator) structure(s Slot) {
 	for _, m := range s.Type().Members {
 		if !m.Required && !m.checked {
 			continue
 		}
-		at := path + lowerFirst(m.Name)
-		if top && m.In == Body && v.rules.BodyRoot != "" {
-			at = v.rules.BodyRoot + "." + at
-		}
 		e, ok := s.Get(m)
-		if ok {
-			v.value(e, at)
-		} else if m.Required {
-			v.fail(" null", at, notNull)
+		if !ok && !m.Required {
+			continue
 		}
+		v.enter(step{member: m})
+		if ok {
+			v.value(e)
+		} else {
+			v.fail(" null", notNull)
+		}
+		v.leave()
 	}
 }
 
-func (v *validator) value(s Slot, path string) {
+func (v *validator) value(s Slot) {
 	m := s.m
 	if !m.checked {
 		return
 	}
 	if m.check != nil {
 		for _, rule := range m.check.broken(s) {
-			v.fail(v.show(s), path, rule)
+			v.fail(v.show(s), rule)
 		}
 	}
 	switch m.Type.Kind {
 	case Struct:
-		v.structure(s, path+".", false)
+		v.structure(s)
 	case List:
-		v.list(s, path)
+		v.list(s)
 	case Map:
-		v.entries(s, path)
+		v.entries(s)
 	}
 }
 
 // list checks elements. A plain element that fails is told as a failure of its list, with all
 // that is demanded of elements; a structure has a path of its own.
-func (v *validator) list(s Slot, path string) {
+func (v *validator) list(s Slot) {
 	e := s.m.Elem
 	if !e.checked {
 		return
@@ -118,31 +152,35 @@ func (v *validator) list(s Slot, path string) {
 			continue
 		}
 		if e.Type.Kind >= List {
-			v.value(el, path+"."+strconv.Itoa(i+1)+".member")
+			v.enter(step{index: i + 1})
+			v.value(el)
+			v.leave()
 			continue
 		}
 		if len(e.check.broken(el)) > 0 {
-			v.fail(v.show(s), path, "Member must satisfy constraint: ["+strings.Join(e.check.all(e.Type.Kind), ", ")+"]")
+			v.fail(v.show(s), "Member must satisfy constraint: ["+strings.Join(e.check.all(e.Type.Kind), ", ")+"]")
 			return
 		}
 	}
 }
 
-func (v *validator) entries(s Slot, path string) {
+func (v *validator) entries(s Slot) {
 	key, e := s.m.Key, s.m.Elem
 	badKey, badValue := false, false
 	s.Entries(func(k string, el Slot, ok bool) bool {
 		if key.check != nil && !badKey && len(key.check.broken(slotOfString(key, &k))) > 0 {
 			badKey = true
-			v.fail(v.show(s), path, "Map keys must satisfy constraint: ["+strings.Join(key.check.all(String), ", ")+"]")
+			v.fail(v.show(s), "Map keys must satisfy constraint: ["+strings.Join(key.check.all(String), ", ")+"]")
 		}
 		switch {
 		case !ok || !e.checked:
 		case e.Type.Kind >= List:
-			v.value(el, path+"."+k+".member")
+			v.enter(step{key: k})
+			v.value(el)
+			v.leave()
 		case !badValue && len(e.check.broken(el)) > 0:
 			badValue = true
-			v.fail(v.show(s), path, "Map value must satisfy constraint: ["+strings.Join(e.check.all(e.Type.Kind), ", ")+"]")
+			v.fail(v.show(s), "Map value must satisfy constraint: ["+strings.Join(e.check.all(e.Type.Kind), ", ")+"]")
 		}
 		return true
 	})
