@@ -1,7 +1,6 @@
 package apievent
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -65,12 +64,12 @@ func (r *Response) Decode() error {
 
 // ParseV1 reads the answer to an event of format 1.0. Every member may be left out, and no other may be there.
 func ParseV1(payload []byte) (*Response, error) {
-	m, err := object(payload)
+	m, err := parseObject(payload)
 	if err != nil {
 		return nil, err
 	}
-	for name := range m {
-		switch name {
+	for i := range m {
+		switch name := m[i].name; name {
 		case "statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded":
 		default:
 			return nil, malformed("unknown member " + strconv.Quote(name))
@@ -80,25 +79,25 @@ func ParseV1(payload []byte) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r, r.mergeMultiValue(m["multiValueHeaders"])
+	return r, r.mergeMultiValue(m.get("multiValueHeaders"))
 }
 
 // ParseV2 reads the answer to an event of format 2.0. What has no statusCode is itself the body of a 200.
 func ParseV2(payload []byte) (*Response, error) {
-	m, err := object(payload)
-	if err != nil || !present(m["statusCode"]) {
+	m, err := parseObject(payload)
+	if err != nil || !present(m.get("statusCode")) {
 		return inferred(payload), nil
 	}
 	r, err := parseCommon(m)
 	if err != nil {
 		return nil, err
 	}
-	if len(m["cookies"]) > MaxHeaders {
+	if len(m.get("cookies")) > MaxHeaders {
 		return nil, malformed("cookies are too large")
 	}
-	if present(m["cookies"]) {
+	if present(m.get("cookies")) {
 		var cookies []string
-		if json.Unmarshal(m["cookies"], &cookies) != nil {
+		if json.Unmarshal(m.get("cookies"), &cookies) != nil {
 			return nil, malformed("cookies is not a list of strings")
 		}
 		for _, c := range cookies {
@@ -118,32 +117,24 @@ func inferred(payload []byte) *Response {
 	return r
 }
 
-func object(payload []byte) (map[string]json.RawMessage, error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &m); err != nil || m == nil {
-		return nil, malformed("not a JSON object")
-	}
-	return m, nil
-}
-
 func present(v json.RawMessage) bool { return len(v) > 0 && string(v) != "null" }
 
-func parseCommon(m map[string]json.RawMessage) (*Response, error) {
+func parseCommon(m object) (*Response, error) {
 	r := &Response{Status: http.StatusOK}
-	if err := r.setStatus(m["statusCode"]); err != nil {
+	if err := r.setStatus(m.get("statusCode")); err != nil {
 		return nil, err
 	}
-	if err := r.setHeaders(m["headers"]); err != nil {
+	if err := r.setHeaders(m.get("headers")); err != nil {
 		return nil, err
 	}
-	if v := m["body"]; present(v) {
+	if v := m.get("body"); present(v) {
 		s, ok := scalar(v)
 		if !ok {
 			return nil, malformed("body is not a string")
 		}
 		r.Body = []byte(s)
 	}
-	if v := m["isBase64Encoded"]; present(v) {
+	if v := m.get("isBase64Encoded"); present(v) {
 		s, _ := scalar(v)
 		b, err := strconv.ParseBool(strings.ToLower(s))
 		if err != nil {
@@ -175,19 +166,19 @@ func (r *Response) setHeaders(v json.RawMessage) error {
 	if len(v) > MaxHeaders {
 		return malformed("headers are too large")
 	}
-	names, values, err := ordered(v)
+	all, err := members(v)
 	if err != nil {
 		return malformed("headers is not an object")
 	}
-	for i, name := range names {
-		if !present(values[i]) {
+	for _, h := range all {
+		if !present(h.value) {
 			continue
 		}
-		s, ok := scalar(values[i])
+		s, ok := scalar(h.value)
 		if !ok {
-			return malformed("header " + strconv.Quote(name) + " is not a string")
+			return malformed("header " + strconv.Quote(h.name) + " is not a string")
 		}
-		r.add(name, s)
+		r.add(h.name, s)
 	}
 	return nil
 }
@@ -201,18 +192,19 @@ func (r *Response) mergeMultiValue(v json.RawMessage) error {
 	if len(v) > MaxHeaders {
 		return malformed("multiValueHeaders are too large")
 	}
-	names, lists, err := ordered(v)
+	all, err := members(v)
 	if err != nil {
 		return malformed("multiValueHeaders is not an object")
 	}
 	single := r.Header
 	r.Header = nil
-	for i, name := range names {
-		if !present(lists[i]) {
+	for _, h := range all {
+		name := h.name
+		if !present(h.value) {
 			continue
 		}
 		var list []json.RawMessage
-		if json.Unmarshal(lists[i], &list) != nil {
+		if json.Unmarshal(h.value, &list) != nil {
 			return malformed("multiValueHeaders " + strconv.Quote(name) + " is not a list")
 		}
 		for _, e := range list {
@@ -242,47 +234,6 @@ func (r *Response) add(name, value string) {
 
 func notToken(c rune) bool {
 	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
-}
-
-// ordered returns the members of an object in the order in which they stand; of those with one name the last counts.
-func ordered(v json.RawMessage) (names []string, values []json.RawMessage, err error) {
-	d := json.NewDecoder(bytes.NewReader(v))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, nil, errors.New("not an object")
-	}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return nil, nil, err
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, nil, err
-		}
-		name := t.(string) // keys are strings
-		if i := slices.Index(names, name); i >= 0 {
-			values[i] = value
-			continue
-		}
-		names, values = append(names, name), append(values, value)
-	}
-	return names, values, nil
-}
-
-// scalar returns the text of a string, number or boolean.
-func scalar(v json.RawMessage) (string, bool) {
-	if len(v) == 0 {
-		return "", false
-	}
-	switch v[0] {
-	case '"':
-		var s string
-		err := json.Unmarshal(v, &s)
-		return s, err == nil
-	case '{', '[':
-		return "", false
-	}
-	return string(v), string(v) != "null"
 }
 
 // Write sends the response. remap renames the headers: RemapREST or DropHop.
