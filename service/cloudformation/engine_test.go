@@ -461,3 +461,18 @@ func TestRefusedBothWays(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, before)
 	}
 }
+
+// Two resources of one name can not both be, whatever a crash leaves unknown of who made what.
+func TestCrashAmongNamesakes(t *testing.T) {
+	const template = "Resources:\n  A: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /a}}\n  B: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: /a}}\n"
+	for n := 1; n <= 2; n++ {
+		for _, afterEffect := range []bool{false, true} {
+			b := idleBench(t)
+			b.crashAt(n, afterEffect, func() { b.create("shop", template) })
+			st := b.want("shop", "ROLLBACK_COMPLETE")
+			if got := b.cloud.state(); got != "" {
+				t.Errorf("crash at call %d, %v: left behind\n%s\n%s", n, afterEffect, got, b.events(*st.StackId))
+			}
+		}
+	}
+}

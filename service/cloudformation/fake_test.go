@@ -360,6 +360,7 @@ type bench struct {
 	store *kv.Store
 	s     *Service
 	c     cloud.Caller
+	halt  func() // ends the engine that was started last
 }
 
 func newBench(t testing.TB) *bench {
@@ -388,6 +389,7 @@ func (b *bench) run() (stop func()) {
 		}
 	}()
 	stop = sync.OnceFunc(func() { cancel(); <-done })
+	b.halt = stop
 	b.t.Cleanup(stop)
 	return stop
 }

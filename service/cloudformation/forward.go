@@ -210,7 +210,7 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 	t := x.s.types[row.Cur.Type]
 	switch row.Step {
 	case stepCreating:
-		row.Cur.Uncertain = true
+		row.Cur.Uncertain = !x.anothers(row)
 		return x.guarded(x.work(row.ID, row.Cur, nil), t.Create)
 	case stepUpdating:
 		w := x.work(row.ID, row.Cur, row.from())
@@ -218,6 +218,52 @@ func (x *execution) resume(row *resourceRow) func(context.Context) outcome {
 		return x.guarded(w, t.Update)
 	}
 	return nil
+}
+
+// anothers tells whether what has the name of a resource whose creation was cut off is another resource's of
+// the stack, made by it or by a creation of its own that was cut off as well: two with one name can not both be.
+func (x *execution) anothers(row *resourceRow) bool {
+	return row.Cur.Expected != "" && x.anyOther(row, func(other *resourceRow, p *physical) bool {
+		cutOff := p == other.Cur && other.Step == stepCreating && p.Expected == row.Cur.Expected && other.ID < row.ID
+		return p.ID == row.Cur.Expected || cutOff
+	})
+}
+
+// taken tells whether what a creation came to is another resource's of the stack: two versions of one function
+// that has not changed in between are one.
+func (x *execution) taken(row *resourceRow, id string) bool {
+	return x.anyOther(row, func(_ *resourceRow, p *physical) bool { return p.ID == id })
+}
+
+// anyOther tells whether is holds for a thing of the stack, other than what now stands for the row, that could
+// be the same: of the same type and, unless the service makes the ids, in the same place (two rules of one
+// name are two when their buses are). It is false for types of which that can not be told.
+func (x *execution) anyOther(row *resourceRow, is func(other *resourceRow, p *physical) bool) bool {
+	t := x.s.types[row.Cur.Type]
+	if t.Before == nil {
+		return false
+	}
+	for _, other := range x.rows {
+		for _, p := range other.all() {
+			if p == row.Cur || p.Type != row.Cur.Type || p.Gone || !is(other, p) {
+				continue
+			}
+			if t.Find != nil || t.samePlace(p.Properties, row.Cur.Properties) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// samePlace compares the properties that make a resource another one, besides its name.
+func (t *resourceType) samePlace(a, b map[string]any) bool {
+	for k, f := range t.schema.fields {
+		if f.fresh && !f.name && !cfn.Equal(a[k], b[k]) {
+			return false
+		}
+	}
+	return true
 }
 
 // expected is the physical id that the resource will have, "" when only its creation tells.
@@ -397,7 +443,7 @@ func (x *execution) endForward(id string) func(outcome) {
 		}
 		p := row.Cur
 		creating := row.Step == stepCreating
-		if creating && x.taken(row, o.id) {
+		if creating && o.id != "" && x.taken(row, o.id) {
 			o = outcome{err: &cloud.Fault{Code: "AlreadyExistsException", Status: 409, Message: o.id + " already exists in stack " + x.stack.ID}}
 		}
 		if o.id != "" {
@@ -425,22 +471,6 @@ func (x *execution) endForward(id string) func(outcome) {
 		}
 		x.mark(row, p, x.verb(row)+"_COMPLETE", "")
 	}
-}
-
-// taken tells whether an id that a service has made is that of another resource of the stack: two versions of
-// one function that has not changed in between are one.
-func (x *execution) taken(row *resourceRow, id string) bool {
-	if id == "" || x.s.types[row.Cur.Type].Find == nil {
-		return false
-	}
-	for _, other := range x.rows {
-		for _, p := range other.all() {
-			if p != row.Cur && p.Type == row.Cur.Type && p.ID == id && !p.Gone {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // afterForward goes on to the end of the operation, or back.
