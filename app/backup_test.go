@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -381,5 +382,27 @@ func TestCheckDamaged(t *testing.T) {
 	code, _, errs = command(t, "backup", filepath.Join(t.TempDir(), "b"), "--data", dir)
 	if code != 1 || !strings.Contains(errs, "the store is damaged") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("backup: code %d\n%s", code, errs)
+	}
+}
+
+// TestRoomsWithBlobs: check takes a reference to a blob that no row explains for a fault, so every room that is given
+// blobs must have a rule that names those of its rows.
+func TestRoomsWithBlobs(t *testing.T) {
+	source, err := os.ReadFile("services.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]bool{}
+	for _, r := range rooms() {
+		rules[r.Name] = true
+	}
+	for line := range strings.Lines(string(source)) {
+		if !strings.Contains(line, "p.blobs") {
+			continue
+		}
+		room := regexp.MustCompile(`p\.store\.In\("(\w+)"\)`).FindStringSubmatch(line)
+		if room == nil || !rules[room[1]] {
+			t.Errorf("rooms in backup.go has no rule for: %s", strings.TrimSpace(line))
+		}
 	}
 }

@@ -402,3 +402,42 @@ func TestBrokenSource(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestPrune: what the snapshots that stay need stays, all else goes.
+func TestPrune(t *testing.T) {
+	c := newCloud(t)
+	dir := t.TempDir()
+	var ids []string
+	var refs []blob.Ref
+	for _, content := range []string{"first", "second", "third"} {
+		refs = append(refs, c.put(t, "same name", content))
+		m, _ := take(t, dir, c)
+		ids = append(ids, m.ID)
+		must(t, c.Store.Update(t.Context(), func(tx *kv.Tx) error {
+			c.Blobs.Unlink(tx, refs[len(refs)-1], "things/same name")
+			return nil
+		}))
+	}
+	f, err := backup.Create(dir)
+	must(t, err)
+	if _, err := f.Prune(t.Context(), 0); err == nil {
+		t.Error("nothing was to be kept, and no error")
+	}
+	for range 2 {
+		p, err := f.Prune(t.Context(), 2)
+		must(t, err)
+		t.Logf("%+v", p)
+	}
+	if left, err := f.Snapshots(); err != nil || len(left) != 2 || left[0] != ids[1] {
+		t.Errorf("left: %v, %v", left, err)
+	}
+	must(t, f.Close())
+	if found, _ := filepath.Glob(filepath.Join(dir, "pieces", "blobs", "*", refs[0].String()[:64])); len(found) > 0 {
+		t.Error("the first blob is still there")
+	}
+	for i, id := range ids[1:] {
+		if got := restore(t, dir, id).read(t, refs[i+1]); got == "absent" {
+			t.Errorf("snapshot %s has lost its blob", id)
+		}
+	}
+}

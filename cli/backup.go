@@ -31,10 +31,12 @@ type saved struct {
 	Totals   backup.Totals   `json:"totals"`
 	Bytes    int64           `json:"bytes"` // of blobs
 	Done     backup.Progress `json:"done"`
+	Removed  *backup.Pruned  `json:"removed,omitempty"`
 }
 
 func backupCommand(d *Deps) *cobra.Command {
 	var asJSON, verify, list bool
+	var keep int
 	cmd := &cobra.Command{
 		Use:   "backup FOLDER",
 		Short: "Copy the whole cloud, as it is at this moment, into a folder",
@@ -45,23 +47,30 @@ and writes only what is new. A cloud that is not running can be copied as well.
 
 A backup holds everything, the root key and the master key too: its files can be read by their
 owner alone, and should be kept where that means something.`,
-		Example: "  lambent backup /backup/cloud\n  lambent backup /backup/cloud --list",
+		Example: "  lambent backup /backup/cloud\n  lambent backup /backup/cloud --keep 14\n  lambent backup /backup/cloud --list",
 		Args:    cobra.ExactArgs(1),
 	}
 	options := storeFlags(d, cmd)
 	cmd.Flags().BoolVar(&verify, "verify", false, "read the whole snapshot again and hold every piece against its hash")
+	cmd.Flags().IntVar(&keep, "keep", 0, "remove all snapshots but the newest so many afterwards, and what only they need (default all stay)")
 	cmd.Flags().BoolVar(&list, "list", false, "list the snapshots in the folder and make none")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if list {
 			return d.listSnapshots(args[0], asJSON)
 		}
-		s, err := d.backup(cmd.Context(), options(), args[0], verify)
+		if cmd.Flags().Changed("keep") && keep < 1 {
+			return errors.New("--keep: at least one snapshot is kept")
+		}
+		s, err := d.backup(cmd.Context(), options(), args[0], verify, keep)
 		if err != nil {
 			return err
 		}
 		if asJSON {
 			return writeJSON(d.Out, s)
+		}
+		if s.Removed != nil {
+			fmt.Fprintf(d.Out, "removed %d older snapshots and %d pieces\n", s.Removed.Snapshots, s.Removed.Pieces)
 		}
 		_, err = fmt.Fprintf(d.Out, "snapshot %s in %s: %d rows, %d blobs of %s; %d new pieces, %s\nit holds the cloud's keys: keep it where only you can read it\n",
 			s.Snapshot, s.Folder, s.Totals.Rows, s.Totals.Blobs, size(s.Bytes), s.Done.NewPieces, size(s.Done.BytesAdded))
@@ -70,7 +79,8 @@ owner alone, and should be kept where that means something.`,
 	return cmd
 }
 
-func (d *Deps) backup(ctx context.Context, o ServeOptions, dir string, verify bool) (_ *saved, err error) {
+// backup takes a snapshot, and with keep above 0 removes all but the newest so many.
+func (d *Deps) backup(ctx context.Context, o ServeOptions, dir string, verify bool, keep int) (_ *saved, err error) {
 	c, err := d.running(o)
 	if err != nil {
 		return nil, err
@@ -96,7 +106,15 @@ func (d *Deps) backup(ctx context.Context, o ServeOptions, dir string, verify bo
 	if err != nil {
 		return nil, err
 	}
-	return &saved{dir, m.ID, m.Time, m.Version, m.Totals, m.Bytes, done}, nil
+	s := &saved{Folder: dir, Snapshot: m.ID, Time: m.Time, Version: m.Version, Totals: m.Totals, Bytes: m.Bytes, Done: done}
+	if keep > 0 {
+		removed, err := f.Prune(ctx, keep)
+		if err != nil {
+			return nil, fmt.Errorf("the snapshot is there; removing older ones: %w", err)
+		}
+		s.Removed = &removed
+	}
+	return s, nil
 }
 
 // remote is a running cloud as a backup sees it.
@@ -204,7 +222,7 @@ func (d *Deps) restore(ctx context.Context, o ServeOptions, dir, at string) (_ *
 	if err := d.Server.Restore(ctx, o, f, m, tell); err != nil {
 		return nil, err
 	}
-	return &saved{dir, m.ID, m.Time, m.Version, m.Totals, m.Bytes, done}, nil
+	return &saved{Folder: dir, Snapshot: m.ID, Time: m.Time, Version: m.Version, Totals: m.Totals, Bytes: m.Bytes, Done: done}, nil
 }
 
 // progress is a line on a terminal that says how far something is. Elsewhere it says nothing.

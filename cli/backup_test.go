@@ -88,6 +88,12 @@ func TestBackup(t *testing.T) {
 	if code, out, _ := run(t, stub{}, nil, "backup", dir, "--list"); code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, s.Snapshot) {
 		t.Errorf("list: code %d\n%s", code, out)
 	}
+	if code, out, errs := run(t, stub{}, cloud, "backup", dir, "--keep", "2"); code != 0 || !strings.Contains(out, "removed 1 older snapshots") {
+		t.Errorf("keep: code %d\n%s\n%s", code, out, errs)
+	}
+	if code, _, errs := run(t, stub{}, cloud, "backup", dir, "--keep", "0"); code != 1 || !strings.Contains(errs, "at least one") {
+		t.Errorf("keep 0: code %d, %s", code, errs)
+	}
 	// Without a running cloud the stores are opened here, and so they are for a restore.
 	for _, args := range [][]string{{"backup", dir}, {"restore", dir}, {"restore", dir, "--at", s.Snapshot}} {
 		if code, _, errs := run(t, stub{dir: t.TempDir()}, nil, args...); code != 1 || !strings.Contains(errs, errOffline.Error()) {
