@@ -52,6 +52,7 @@ func run(ctx context.Context, o options) error {
 		do   func(context.Context) error
 	}{
 		{"building", b.build},
+		{"a signed request of 1 KB, without a socket", b.measureCodec},
 		{"start, memory, exec --fresh", b.measureStart},
 		{"restart after kill -9", b.measureRestart},
 		{"warm calls over HTTP, and serverless-offline, the peer", b.measureWarm},
