@@ -16,6 +16,9 @@ const reserveStep = 1 << 20
 
 // commit checks t, applies ops and returns when they are durable.
 func (e *Engine) commit(t *txn, ops []driver.Op) (driver.Stamp, error) {
+	if e.readOnly {
+		return driver.Stamp{}, ErrReadOnly
+	}
 	if err := e.space.check(); err != nil {
 		return driver.Stamp{}, err
 	}

@@ -40,6 +40,8 @@ type Engine struct {
 	space *space
 	fatal func(error)
 
+	readOnly bool
+
 	commitMu  sync.Mutex // serializes check, version and apply
 	reserved  uint64     // versions up to here may be used without a new reservation; guarded by commitMu
 	assigned  atomic.Uint64

@@ -2,9 +2,12 @@ package pebblekv_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -449,4 +452,64 @@ func harm(t *testing.T, fs vfs.FS) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestReadOnly: a store that is opened to be read shows all, its log included, takes nothing, and stays as it is.
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := pebblekv.Open(dir, pebblekv.Options{ReadOnly: true}); err == nil {
+		t.Error("a store that is not there was opened")
+	}
+	s := openDir(t, dir)
+	if err := put(t.Context(), s, "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := fingerprint(t, dir)
+	engine, err := pebblekv.Open(dir, pebblekv.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = kv.New(engine)
+	err = s.View(t.Context(), func(r kv.Reader) error {
+		v, err := r.Get(t.Context(), []byte("a"))
+		if string(v) != "1" {
+			t.Errorf("got %q", v)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := put(t.Context(), s, "a", "2"); !errors.Is(err, pebblekv.ErrReadOnly) {
+		t.Errorf("Update: %v", err)
+	}
+	if _, err := pebblekv.Open(dir, pebblekv.Options{}); !errors.Is(err, pebblekv.ErrInUse) {
+		t.Errorf("a second open: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if after := fingerprint(t, dir); after != before {
+		t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+}
+
+// fingerprint tells a folder from one that has changed.
+func fingerprint(t *testing.T, dir string) (s string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s += fmt.Sprintf("%s %x\n", e.Name(), sha256.Sum256(b))
+	}
+	return s
 }

@@ -57,6 +57,9 @@ func (s *still) Close() error {
 
 // RaiseStamps implements driver.Mover.
 func (e *Engine) RaiseStamps(ctx context.Context, above driver.Stamp) error {
+	if e.readOnly {
+		return ErrReadOnly
+	}
 	if !e.running.enter() {
 		return driver.ErrClosed
 	}

@@ -30,6 +30,8 @@ type Options struct {
 	// MinFreeBytes is the free space on disk below which writes are refused with driver.ErrFull.
 	// 0 is 64 MiB; a negative number turns the check off.
 	MinFreeBytes int64
+	// ReadOnly opens a store that is there and changes nothing of it. Commits fail with ErrReadOnly.
+	ReadOnly bool
 }
 
 func (o Options) withDefaults() Options {
@@ -68,6 +70,9 @@ const format = 1
 // ErrInUse says that another process has the store open.
 var ErrInUse = errors.New("kv: the data folder is in use by another process")
 
+// ErrReadOnly says that the store was opened to be read only.
+var ErrReadOnly = errors.New("kv: the store is open for reading only")
+
 // ErrNewerFormat says that the store was written by a newer version of the program.
 var ErrNewerFormat = errors.New("kv: the store was written by a newer version")
 
@@ -79,15 +84,19 @@ func OpenMem() (*Engine, error) {
 // Open opens the store in the folder dir, and makes it if there is none. One process at a time can have it open.
 func Open(dir string, o Options) (*Engine, error) {
 	o = o.withDefaults()
-	if err := o.FS.MkdirAll(dir, 0o700); err != nil {
-		return nil, openError(dir, err)
+	if !o.ReadOnly {
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+			return nil, openError(dir, err)
+		}
 	}
 	lock, err := pebble.LockDirectory(dir, o.FS)
 	if err != nil {
 		return nil, lockError(dir, err)
 	}
-	e := &Engine{lock: lock, fatal: o.Fatal, space: newSpace(o, dir)}
-	err = e.space.checkOpen()
+	e := &Engine{lock: lock, readOnly: o.ReadOnly, fatal: o.Fatal, space: newSpace(o, dir)}
+	if !o.ReadOnly {
+		err = e.space.checkOpen()
+	}
 	if err == nil {
 		err = e.open(dir, o)
 	}
@@ -109,6 +118,8 @@ func (e *Engine) open(dir string, o Options) (err error) {
 		MemTableStopWritesThreshold: 4,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      logger{e},
+		ReadOnly:                    o.ReadOnly,
+		ErrorIfNotExists:            o.ReadOnly,
 	}
 	po.EventListener = &pebble.EventListener{
 		BackgroundError: func(error) {}, // Pebble tries again
@@ -146,6 +157,8 @@ func (e *Engine) load() error {
 	switch {
 	case version > format:
 		return fmt.Errorf("%w: its format is %d, this version knows %d; use the newer version", ErrNewerFormat, version, format)
+	case version == 0 && e.readOnly:
+		return errors.New("the store has no format")
 	case version == 0:
 		if err := e.db.Set(formatKey, binary.BigEndian.AppendUint64(nil, format), pebble.Sync); err != nil {
 			return err
