@@ -1,6 +1,10 @@
 package cloudformation
 
-import "lambent/cloud"
+import (
+	"cmp"
+
+	"lambent/cloud"
+)
 
 func logsTypes() []*resourceType { return []*resourceType{logGroup()} }
 
@@ -32,7 +36,7 @@ func logGroup() *resourceType {
 	}
 	return &resourceType{
 		Name: "AWS::Logs::LogGroup", Service: "logs", Lower: true, Stamped: true, NameLength: 512,
-		Schema: `LogGroupName@name RetentionInDays:int KmsKeyId LogGroupClass@new BearerTokenAuthenticationEnabled:absent
+		Schema: `LogGroupName@name RetentionInDays:int KmsKeyId LogGroupClass BearerTokenAuthenticationEnabled:absent
 			DataProtectionPolicy:absent DeletionProtectionEnabled:absent FieldIndexPolicies:absent ResourcePolicyDocument:absent Tags:[{Key! Value!}]`,
 		Attributes: []string{"Arn"},
 		Before:     absent(describe),
@@ -50,6 +54,10 @@ func logGroup() *resourceType {
 			return retention(w)
 		},
 		Update: func(w *work) error {
+			// A group keeps its class; a new group in its place would not have its logs.
+			if cmp.Or(w.text("LogGroupClass"), "STANDARD") != cmp.Or(str(w.Old, "LogGroupClass"), "STANDARD") {
+				return &cloud.Fault{Code: "InvalidParameterException", Message: "The class of a log group cannot be changed after it was created."}
+			}
 			if w.changed("KmsKeyId") && w.Old != nil {
 				return cloud.NotImplemented("Update of KmsKeyId of AWS::Logs::LogGroup")
 			}
