@@ -49,6 +49,7 @@ type cloudParts struct {
 	ca            *ca.CA
 	store         *kv.Store
 	format        int           // of the store
+	readOnly      bool          // nothing is written in the data folder
 	bucket        driver.Bucket // of blobs
 	blobs         *blob.Store
 	cluster       *cluster.Cluster // nil when no other process shares the store
@@ -70,6 +71,7 @@ type runner struct {
 func Run(ctx context.Context, config *Config, logTo io.Writer, ready func(cli.Running)) (err error) {
 	limitMemory()
 	p := &cloudParts{config: config, log: newLog(config, logTo), registry: prometheus.NewRegistry()}
+	p.background("memory", settle)
 	defer func() {
 		for _, c := range backward(p.closers) {
 			err = errors.Join(err, c())

@@ -190,6 +190,7 @@ func (Server) Backup(ctx context.Context, o cli.ServeOptions, to *backup.Folder,
 // Check implements cli.Server.
 func (Server) Check(ctx context.Context, o cli.ServeOptions, tell func(rows, blobBytes int64)) (r *check.Report, err error) {
 	err = offline(o, func(p *cloudParts) error {
+		p.readOnly = true
 		if err := p.openExisting(); err != nil {
 			return err
 		}

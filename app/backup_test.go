@@ -3,9 +3,12 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -114,8 +117,12 @@ func firstBytes() []byte {
 // TestFirstFormat: a folder that the first version left serves, and then says its format.
 func TestFirstFormat(t *testing.T) {
 	dir := firstFormat(t)
+	before := files(t, dir)
 	if out := do(t, "store", "check", "--data", dir); !strings.Contains(out, "nothing is wrong") {
 		t.Error(out)
+	}
+	if after := files(t, dir); after != before {
+		t.Errorf("looking at the store has changed the folder from\n%s\nto\n%s", before, after)
 	}
 	if got := storedFormat(t, dir); got != 1 {
 		t.Errorf("looking at the store has made its format %d", got)
@@ -127,6 +134,24 @@ func TestFirstFormat(t *testing.T) {
 	if got := storedFormat(t, dir); got != upgrade.Format {
 		t.Errorf("serving has left the format %d", got)
 	}
+}
+
+// files tells the content of a folder.
+func files(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		fmt.Fprintf(&b, "%s %x\n", path, sha256.Sum256(content))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // storedFormat is the format of a store that nobody serves.

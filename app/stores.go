@@ -73,6 +73,9 @@ func (p *cloudParts) openEngines() (kvdriver.Engine, driver.Bucket, error) {
 func (p *cloudParts) openBucket() (driver.Bucket, error) {
 	if !strings.HasPrefix(p.config.Blobs, "s3:") {
 		folder := cmp.Or(p.config.Blobs, p.data.blobs())
+		if p.readOnly {
+			return fileblob.Reader(folder), nil
+		}
 		bucket, err := fileblob.Open(folder)
 		if err != nil {
 			return nil, explainWrite(folder, err)
@@ -90,7 +93,7 @@ func (p *cloudParts) openBucket() (driver.Bucket, error) {
 
 // openFolder opens the store in the data folder.
 func (p *cloudParts) openFolder() (kvdriver.Engine, error) {
-	engine, err := pebblekv.Open(p.data.store(), pebblekv.Options{})
+	engine, err := pebblekv.Open(p.data.store(), pebblekv.Options{ReadOnly: p.readOnly})
 	if errors.Is(err, pebblekv.ErrInUse) {
 		return nil, fmt.Errorf("another lambent serves the data folder %s; use it with: lambent exec --data %s -- COMMAND, or name another folder with --data", p.data.path, p.data.path)
 	}
