@@ -25,7 +25,7 @@ func (Server) Doctor(ctx context.Context, o cli.ServeOptions) (cli.Report, error
 	if err := examineWalls(r); err != nil {
 		return *r, err
 	}
-	examineLanguages(r)
+	examineLanguages(r, shelf(l.Data))
 	examinePort(r, &l.Config)
 	examineData(r, &l.Config)
 	return *r, nil
@@ -69,8 +69,8 @@ func examineWalls(r *cli.Report) (err error) {
 	return d.Close()
 }
 
-func examineLanguages(r *cli.Report) {
-	installed := languages("nearest").Installed()
+func examineLanguages(r *cli.Report, shelf runtimes.Shelf) {
+	installed := languages("nearest", shelf).Installed()
 	for _, v := range installed {
 		detail := v.Version + " at " + v.Path
 		if v.Path == "" {

@@ -2,10 +2,12 @@ package app
 
 import (
 	"os"
+	"path/filepath"
 
 	"lambent/invoke"
 	"lambent/invoke/runtimeapi"
 	"lambent/runtimes"
+	"lambent/runtimes/java"
 	"lambent/runtimes/nodejs"
 	"lambent/runtimes/provided"
 	"lambent/runtimes/python"
@@ -15,13 +17,23 @@ import (
 )
 
 // languages are the runtimes in the binary. With fallback "none" a function runs on the version that it names or not at all.
-func languages(fallback string) *runtimes.Set {
+func languages(fallback string, shelf runtimes.Shelf) *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
-	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), provided.Runtime{})
+	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), java.New(java.Search(home), shelf), provided.Runtime{})
 	if fallback == "none" {
 		set.Exact()
 	}
 	return set
+}
+
+// shelf is where `lambent runtimes add` puts things. A cloud in memory has no folder of its own that lasts, and takes
+// them from the one that would be used without --memory.
+func shelf(dataFolders ...string) runtimes.Shelf {
+	var s runtimes.Shelf
+	for _, dir := range dataFolders {
+		s = append(s, filepath.Join(dir, "runtimes"))
+	}
+	return s
 }
 
 // innerEndpoint is where a function finds the cloud on its own loopback.
@@ -54,7 +66,7 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
 	invoker := invoke.New(invoke.Config{
-		Pool: pool, Runtimes: languages(p.config.RuntimeFallback), Code: code, Credentials: credentials, Logs: records, Log: p.log,
+		Pool: pool, Runtimes: languages(p.config.RuntimeFallback, shelf(p.data.path, p.config.Data)), Code: code, Credentials: credentials, Logs: records, Log: p.log,
 		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
 		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
 	})

@@ -13,7 +13,9 @@ import (
 type Interpreters struct {
 	// Search are glob patterns of programs; the first that is found of a version is taken.
 	Search []string
-	// Version reads what `PROGRAM --version` prints. ok is false for what is too old or no interpreter at all.
+	// Ask returns what a program says of its version; nil is what `PROGRAM --version` prints.
+	Ask func(ctx context.Context, path string) (printed string, err error)
+	// Version reads what Ask returned. ok is false for what is too old or no interpreter at all.
 	Version func(printed string) (version, major string, ok bool)
 	// Compare orders what Version calls major.
 	Compare func(a, b string) int
@@ -43,14 +45,23 @@ func (i *Interpreters) add(path string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	printed, err := exec.CommandContext(ctx, p.Path, "--version").Output()
+	ask := i.Ask
+	if ask == nil {
+		ask = printVersion
+	}
+	printed, err := ask(ctx, p.Path)
 	if err != nil {
 		return
 	}
-	p.Version, p.Major, ok = i.Version(string(printed))
+	p.Version, p.Major, ok = i.Version(printed)
 	if ok && !slices.ContainsFunc(i.found, func(f Interpreter) bool { return f.Major == p.Major }) {
 		i.found = append(i.found, p)
 	}
+}
+
+func printVersion(ctx context.Context, path string) (string, error) {
+	printed, err := exec.CommandContext(ctx, path, "--version").Output()
+	return string(printed), err
 }
 
 // Nearest picks the one for a wanted version: itself, else the nearest newer, else the newest. ok is false when the host

@@ -44,7 +44,11 @@ func HostRoot() driver.Spec {
 	}
 	// Names that the system's own programs and libraries look up; nothing here is about this host.
 	for _, name := range []string{"/etc/alternatives", "/etc/ld.so.cache", "/etc/mime.types", "/etc/ssl/certs", "/etc/pki/tls/certs",
-		"/etc/pki/ca-trust/extracted", "/etc/java-17-openjdk", "/etc/java-21-openjdk"} {
+		"/etc/pki/ca-trust/extracted", "/etc/mono"} {
+		show(&s, name, name)
+	}
+	settings, _ := filepath.Glob("/etc/java-*-openjdk") // that of a JVM, to which its own folder has links
+	for _, name := range settings {
 		show(&s, name, name)
 	}
 	return s

@@ -21,6 +21,9 @@ has npm || packages+=(npm) # Debian's nodejs comes without it
 python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has javac || packages+=(default-jdk-headless)
 has mvn || packages+=(maven)
+has ruby || packages+=(ruby)
+has mcs || packages+=(mono-mcs)
+has mono || packages+=(mono-runtime)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) # 15 in Debian 12
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
@@ -48,6 +51,17 @@ shim osls "node '$dir/npm/node_modules/osls/bin/serverless.js'"
 shim aws "'$dir/python/bin/python' '$dir/python/bin/aws'"
 shim boto-python "'$dir/python/bin/python'"
 shim java-uploads "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$dir/java/classes:$dir/java/*' Uploads"
+
+# What lambent runtimes add brings, and what the functions of the tests carry with them.
+runtimes=$here/../../runtimes
+want=$(cat "$runtimes"/java/pom.xml "$runtimes"/java/testdata/pom.xml | sha256sum)
+if [ "$(cat "$dir/.installed-runtimes" 2>/dev/null || true)" != "$want" ]; then
+  rm -rf "$dir/.installed-runtimes" "$dir/runtimes" "$dir/java-events"
+  say "installing AWS's runtime client for Java"
+  mvn -q -B -f "$runtimes/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/runtimes/java" -DincludeScope=runtime >/dev/null
+  mvn -q -B -f "$runtimes/java/testdata/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/java-events" -DincludeScope=runtime >/dev/null
+  printf '%s\n' "$want" >"$dir/.installed-runtimes"
+fi
 
 clients=$here/../clients
 want=$(cat "$here/requirements.txt" "$here/package.json" "$clients"/go/* "$clients"/java/* | sha256sum)
