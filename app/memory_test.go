@@ -1,6 +1,9 @@
 package app
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,5 +24,28 @@ func TestPace(t *testing.T) {
 		if got := pace(tt.gap, tt.live); got != tt.want {
 			t.Errorf("pace(%v, %d) = %d, want %d", tt.gap, tt.live, got, tt.want)
 		}
+	}
+}
+
+// TestReleaseProgram: the program goes on without the pages of its file, which come back when they are needed.
+func TestReleaseProgram(t *testing.T) {
+	resident := func() (kb int) {
+		b, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(b), "RssFile:")
+		if _, err := fmt.Sscan(rest, &kb); err != nil {
+			t.Fatal(err)
+		}
+		return kb
+	}
+	before := resident()
+	released, err := releaseProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := resident(); released < 1<<20 || after > before*3/4 {
+		t.Errorf("%d bytes of address space: %d KB of files are resident, %d before", released, after, before)
 	}
 }
