@@ -209,6 +209,8 @@ func (f *fakeCloud) answer(c cloud.Caller, service, operation string, in map[str
 		return none, f.drop("bucket " + s("Bucket"))
 	case "s3:PutBucketVersioning", "s3:PutBucketEncryption", "s3:PutBucketTagging":
 		return none, f.change("bucket "+s("Bucket"), in)
+	case "s3:DeleteBucketPolicy": // no policy can be put here: there never is one
+		return none, notFound("policy")
 	case "s3:GetObject":
 		o, err := f.get("object " + s("Bucket") + "/" + s("Key"))
 		if err != nil {
