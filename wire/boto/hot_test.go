@@ -76,6 +76,7 @@ func BenchmarkPutItem(b *testing.B) {
 		name   string
 		decode func([]byte) error
 	}{
+		{"by-hand", func(text []byte) error { return jsonbody.Decode(text, slot(b, &handPutItemInput{})) }},
 		{"direct", func(text []byte) error { return jsonbody.Decode(text, slot(b, &DynamodbPutItemInput{})) }},
 		{"plan", func(text []byte) error { return jsonbody.Decode(text, slot(b, &plainPutItemInput{})) }},
 		{"encoding-json", func(text []byte) error { return json.Unmarshal(text, &plainPutItemInput{}) }},

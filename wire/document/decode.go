@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lambent/cloud"
+	"lambent/wire/jsontext"
 	"lambent/wire/plan"
 )
 
@@ -129,6 +130,14 @@ func (d *decoder) value(s plan.Slot, v any, path string) error {
 		if err == nil {
 			s.SetBytes(text)
 			return nil
+		}
+	case plan.Custom:
+		if text, err := json.Marshal(v); err == nil {
+			r := jsontext.NewReader(text)
+			s.Direct().DecodeJSON(r)
+			if r.End(); r.Err() == nil {
+				return nil
+			}
 		}
 	case plan.Blob:
 		if b, ok := blob(v); ok {

@@ -52,6 +52,8 @@ func value(s plan.Slot) any {
 		return base64.StdEncoding.EncodeToString(s.Bytes())
 	case k == plan.Document:
 		return jsontext.NewReader(s.Bytes()).Value()
+	case k == plan.Custom:
+		return jsontext.NewReader(s.Direct().AppendJSON(nil)).Value()
 	case k == plan.Stream:
 		return s.Stream()
 	case k == plan.Events:

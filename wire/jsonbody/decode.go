@@ -33,7 +33,7 @@ func Decode(text []byte, s plan.Slot) error {
 // something that it does not know: the plan then reads the text or says what is wrong with it.
 func decodeDirect(text []byte, s plan.Slot) (ok bool) {
 	r := jsontext.NewReader(text)
-	s.Interface().(jsontext.Direct).DecodeJSON(r)
+	s.Direct().DecodeJSON(r)
 	if r.End(); r.Err() == nil {
 		return true
 	}
@@ -55,6 +55,9 @@ func (d *decoder) fault() error {
 	err := d.Err()
 	if _, ok := err.(*jsontext.SyntaxError); ok {
 		return serialization("Could not parse the request body as JSON: " + err.Error())
+	}
+	if err == jsontext.ErrUnusual { // of a custom value
+		return serialization("Unexpected field type")
 	}
 	return err
 }
@@ -86,6 +89,8 @@ func (d *decoder) value(s plan.Slot) {
 		d.blob(s)
 	case plan.Document:
 		s.SetBytes(bytes.Clone(d.Raw()))
+	case plan.Custom:
+		s.Direct().DecodeJSON(d.Reader)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // Append appends a structure as a JSON object, with those of its members that stand in the body.
 func Append(b []byte, s plan.Slot) []byte {
 	if s.Type().Direct {
-		return s.Interface().(jsontext.Direct).AppendJSON(b)
+		return s.Direct().AppendJSON(b)
 	}
 	return appendStructure(b, s)
 }
@@ -65,6 +65,8 @@ func AppendValue(b []byte, s plan.Slot) []byte {
 		return jsontext.AppendBase64(b, s.Bytes())
 	case plan.Document:
 		return appendDocument(b, s.Bytes())
+	case plan.Custom:
+		return s.Direct().AppendJSON(b)
 	}
 	return append(b, "null"...)
 }

@@ -10,16 +10,19 @@ import (
 // A Direct is a structure that reads and writes itself as JSON, with code that was generated for an operation that is
 // called very often. It means the same as its plan, and it only reads what is as it should be: on anything else it
 // ends the reading with an error, and the text is read again by the plan, which knows every case and what to say.
+//
+// A named slice that is a Direct is written by hand, for a shape whose generated form would be slow. It has no plan to
+// leave anything to, and takes the place of a map or list in a structure.
 type Direct interface {
 	DecodeJSON(r *Reader)
 	AppendJSON(b []byte) []byte
 }
 
-// errUnusual is the error of direct code for what it does not know.
-var errUnusual = errors.New("left to the plan")
+// ErrUnusual is the error of direct code for what it does not know.
+var ErrUnusual = errors.New("unexpected kind of value")
 
 // Unusual ends the reading of direct code.
-func (r *Reader) Unusual() { r.Fail(errUnusual) }
+func (r *Reader) Unusual() { r.Fail(ErrUnusual) }
 
 // begins tells whether the next token begins with c, and ends the reading otherwise.
 func (r *Reader) begins(c byte) bool {

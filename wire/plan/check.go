@@ -49,7 +49,7 @@ func newCheck(tag reflect.StructTag, prefix string, kind Kind) (*check, error) {
 	if _, ok := tag.Lookup(prefix + "uniq"); ok {
 		found, c.unique = true, true
 	}
-	if !found || kind == Stream || kind == Events || kind == Document {
+	if !found || kind >= Document && kind <= Custom {
 		return nil, nil
 	}
 	return c, nil

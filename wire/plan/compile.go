@@ -174,6 +174,8 @@ func (c *compiler) value(m *Member, t reflect.Type, tag reflect.StructTag, prefi
 	case reflect.PointerTo(t).Implements(eventsType):
 		m.Type = &Type{Kind: Events, Go: t}
 		m.Type.Event, err = c.structure(reflect.New(t).Interface().(EventStream).EventType())
+	case t.Kind() == reflect.Slice && reflect.PointerTo(t).Implements(directType):
+		m.Type = &Type{Kind: Custom, Go: t}
 	case t.Kind() == reflect.Struct:
 		m.Type, err = c.structure(t)
 	case t.Kind() == reflect.Slice:

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"lambent/wire/arena"
+	"lambent/wire/jsontext"
 )
 
 // An Arena makes the small values of one decoded input.
@@ -58,7 +59,7 @@ func (s Slot) at(m *Member, p unsafe.Pointer) (Slot, bool) {
 		return Slot{m, p}, p != nil
 	}
 	switch m.Type.Kind {
-	case Blob, Document, List:
+	case Blob, Document, Custom, List:
 		return Slot{m, p}, (*slice)(p).data != nil
 	case Map, Events: // a stream of events is a func, and that a pointer
 		return Slot{m, p}, *(*unsafe.Pointer)(p) != nil
@@ -193,6 +194,9 @@ func (s Slot) SetStream(v io.ReadCloser) { *(*io.ReadCloser)(s.p) = v }
 
 // Events returns the value of a stream of events.
 func (s Slot) Events() EventStream { return s.Interface().(EventStream) }
+
+// Direct returns the value of a Custom, or of a structure whose Type is Direct.
+func (s Slot) Direct() jsontext.Direct { return s.Interface().(jsontext.Direct) }
 
 // An EventStream is a pointer to a service.Events, whatever its events are.
 type EventStream interface {

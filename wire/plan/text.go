@@ -93,4 +93,4 @@ func AppendFloat(b []byte, v float64, bits int) []byte {
 }
 
 // Scalar tells whether values of this kind can be written as plain text.
-func (k Kind) Scalar() bool { return k < List && k != Stream && k != Events }
+func (k Kind) Scalar() bool { return k < Stream }

@@ -7,8 +7,8 @@
 // A structure is a Go struct whose fields are its members: pointers to string, bool, int8, int16,
 // int32, int64, float32, float64, time.Time and to structs; []byte for blobs; slices for lists; maps
 // with string keys; io.ReadCloser for streaming blobs; a named byte slice called Document (or
-// json.RawMessage) for documents, which hold raw JSON; service.Events for streams of events. A nil field is a
-// member that was not given.
+// json.RawMessage) for documents, which hold raw JSON; service.Events for streams of events; a named slice that is a
+// jsontext.Direct for a value with JSON code of its own, whatever its shape. A nil field is a member that was not given.
 // Elements of lists and maps are held by value; where they are pointers the list or map is sparse and
 // may hold nulls.
 //
@@ -60,13 +60,14 @@ const (
 	Document
 	Stream
 	Events
+	Custom
 	List
 	Map
 	Struct
 )
 
 var kindNames = [...]string{"?", "Boolean", "Byte", "Short", "Integer", "Long", "Float", "Double", "String",
-	"Timestamp", "Blob", "Document", "Stream", "EventStream", "List", "Map", "Structure"}
+	"Timestamp", "Blob", "Document", "Stream", "EventStream", "Custom", "List", "Map", "Structure"}
 
 // String returns the kind's name in the words of the API models.
 func (k Kind) String() string { return kindNames[k] }

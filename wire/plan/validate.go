@@ -214,6 +214,8 @@ func showValue(b *strings.Builder, s Slot) {
 	case k == Blob:
 		n := len(s.Bytes())
 		fmt.Fprintf(b, "java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]", n, n)
+	case k == Custom:
+		b.Write(s.Direct().AppendJSON(nil))
 	case k == List:
 		showList(b, s)
 	case k == Map:
