@@ -1,7 +1,10 @@
 package nodejs_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -100,7 +103,6 @@ func TestInvokeErrors(t *testing.T) {
 		{"string", `exports.handler = (e, c, cb) => cb('just text')`, "string", "just text", `ERROR	Invoke Error 	{"errorType":"string","errorMessage":"just text","trace":[]}`},
 		{"own fields", `exports.handler = async () => { const e = new Error('x'); e.code = 'E1'; e.name = 'Own'; throw e }`, "Own", "x", `{"errorType":"Own","errorMessage":"x","code":"E1","stack":[`},
 		{"not JSON", `exports.handler = async () => 1n`, "Error", "Unable to stringify response body", `Unable to stringify`},
-		{"streaming", `exports.handler = awslambda.streamifyResponse(async () => {})`, "Runtime.NotImplemented", "", `NotImplemented`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,6 +119,79 @@ func TestInvokeErrors(t *testing.T) {
 				t.Errorf("second call: %+v", again)
 			}
 		})
+	}
+}
+
+// TestStreaming: answers in chunks, and what becomes of errors before and after the first.
+func TestStreaming(t *testing.T) {
+	d, r := setup(t)
+	const failed = "Lambda-Runtime-Function-Error-Type"
+	tests := []struct {
+		name, code string
+		body, kind string // of the answer
+		trailer    string // error type after the beginning
+		refused    string // error type before it
+	}{
+		{name: "plain", code: `async (e, s, c) => { s.write('a'); s.write(c.awsRequestId); s.end('ü') }`, body: "ar1ü", kind: "application/octet-stream"},
+		{name: "own type", code: `async (e, s) => { s.setContentType('text/html'); s.end('<p>') }`, body: "<p>", kind: "text/html"},
+		{name: "nothing", code: `async (e, s) => s.end()`, kind: "application/octet-stream"},
+		{name: "pipeline", code: `async (e, s) => require('stream/promises').pipeline(require('stream').Readable.from(['x'.repeat(1e5), 'y']), s)`, body: strings.Repeat("x", 1e5) + "y", kind: "application/octet-stream"},
+		{name: "ends after it returns", code: `async (e, s) => { s.write('1'); setTimeout(() => s.end('2'), 5) }`, body: "12", kind: "application/octet-stream"},
+		{name: "never ends", code: `async (e, s) => { s.write('1') }`, body: "1", kind: "application/octet-stream"},
+		{name: "with a prelude", code: `async (e, s) => { s = awslambda.HttpResponseStream.from(s, {statusCode: 201, headers: {a: 'b'}}); s.write('body'); s.end() }`,
+			body: `{"statusCode":201,"headers":{"a":"b"}}` + "\x00\x00\x00\x00\x00\x00\x00\x00body", kind: "application/vnd.awslambda.http-integration-response"},
+		{name: "prelude alone", code: `async (e, s) => { awslambda.HttpResponseStream.from(s, {statusCode: 302}).end() }`,
+			body: `{"statusCode":302}` + "\x00\x00\x00\x00\x00\x00\x00\x00", kind: "application/vnd.awslambda.http-integration-response"},
+		{name: "fails before", code: `async () => { throw new TypeError('no') }`, refused: "TypeError"},
+		{name: "fails after", code: `async (e, s) => { s.write('half'); throw new TypeError('no') }`, body: "half", kind: "application/octet-stream", trailer: "TypeError"},
+		{name: "is not async", code: `() => {}`, refused: "Error"},
+		{name: "too late for a type", code: `async (e, s) => { s.write('x'); await new Promise(setImmediate); s.setContentType('a/b') }`, body: "x", kind: "application/octet-stream", trailer: "Runtime.InvalidStreamingOperation"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := runtimetest.Start(t, d, r, function(t, "index.handler", map[string]string{"index.js": "exports.handler = awslambda.streamifyResponse(" + tt.code + ")"}), true)
+			for range 2 { // the connection is good for the next one
+				got := f.Invoke(t, "r1", `{}`)
+				if tt.refused != "" {
+					if got.Path != "invocation/r1/error" || got.Type != tt.refused {
+						t.Fatalf("got %+v", got)
+					}
+					continue
+				}
+				if got.Path != "invocation/r1/response" || got.Body != tt.body || got.Header.Get("Content-Type") != tt.kind ||
+					got.Header.Get("Lambda-Runtime-Function-Response-Mode") != "streaming" || got.Trailer.Get(failed) != tt.trailer {
+					t.Fatalf("got %.300q\n%s", fmt.Sprint(got), f.Output())
+				}
+				if tt.trailer != "" {
+					shape, err := base64.StdEncoding.DecodeString(got.Trailer.Get("Lambda-Runtime-Function-Error-Body"))
+					if !strings.Contains(string(shape), `"errorType":"`+tt.trailer+`"`) {
+						t.Errorf("error body %v %s", err, shape)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestStreamingSendsAtOnce: a chunk arrives while the handler waits for something else.
+func TestStreamingSendsAtOnce(t *testing.T) {
+	d, r := setup(t)
+	arrived := make(chan struct{})
+	fn := function(t, "index.handler", map[string]string{"index.js": `
+		const wait = () => new Promise((resolve) => require('net').connect(7000, '127.0.0.1').on('close', resolve).resume());
+		exports.handler = awslambda.streamifyResponse(async (e, s) => { s.write('first'); await wait(); s.end(' last') })`})
+	fn.Ports = []driver.Port{{Addr: "127.0.0.1:7000", Serve: func(c net.Conn) {
+		<-arrived
+		c.Close()
+	}}}
+	f := runtimetest.Start(t, d, r, fn, true)
+	if err := f.Send(t.Context(), "r1", `{}`, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.WaitBody(t, "first")
+	close(arrived)
+	if got := f.Result(t); got.Body != "first last" {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -35,6 +35,7 @@ type Function struct {
 	mu      sync.Mutex // guards what follows
 	records []string
 	output  bytes.Buffer
+	body    bytes.Buffer // of the answer that is coming in
 }
 
 type event struct {
@@ -47,6 +48,8 @@ type Result struct {
 	Path string // below /2018-06-01/runtime/, request id as posted
 	Body string
 	Type string // Lambda-Runtime-Function-Error-Type
+
+	Header, Trailer http.Header
 }
 
 // Error parses the body as an error.
@@ -193,8 +196,14 @@ func (f *Function) routes() http.Handler {
 		}
 	})
 	mux.HandleFunc("POST /2018-06-01/runtime/{rest...}", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		f.results <- Result{r.PathValue("rest"), string(body), r.Header.Get("Lambda-Runtime-Function-Error-Type")}
+		f.mu.Lock()
+		f.body.Reset()
+		f.mu.Unlock()
+		io.Copy((*body)(f), r.Body)
+		f.mu.Lock()
+		result := Result{r.PathValue("rest"), f.body.String(), r.Header.Get("Lambda-Runtime-Function-Error-Type"), r.Header, r.Trailer}
+		f.mu.Unlock()
+		f.results <- result
 		w.Header().Set("Content-Length", "16")
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, `{"status":"OK"}`+"\n")
@@ -275,6 +284,30 @@ func (f *Function) WaitOutput(t testing.TB, text string) {
 			t.Fatalf("no %q in the output\n%s", text, f.Output())
 		}
 	}
+}
+
+// WaitBody waits until an answer that is still coming in has text in it.
+func (f *Function) WaitBody(t testing.TB, text string) {
+	t.Helper()
+	for end := time.Now().Add(f.wait); ; time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		got := f.body.String()
+		f.mu.Unlock()
+		if strings.Contains(got, text) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no %q in the answer %q\n%s", text, got, f.Output())
+		}
+	}
+}
+
+type body Function
+
+func (b *body) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.body.Write(p)
 }
 
 type output Function

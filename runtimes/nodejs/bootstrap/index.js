@@ -7,6 +7,7 @@ const net = require('net');
 const path = require('path');
 const util = require('util');
 const Module = require('module');
+const { Writable } = require('stream');
 const { pathToFileURL } = require('url');
 
 const API = '/2018-06-01/runtime/';
@@ -285,24 +286,85 @@ function find(object, member) {
     parent = value;
     value = value?.[key];
   }
-  return typeof value === 'function' && parent !== object ? value.bind(parent) : value;
+  if (typeof value !== 'function' || parent === object) return value;
+  const bound = value.bind(parent);
+  if (STREAMING in value) bound[STREAMING] = value[STREAMING];
+  return bound;
 }
 
-// Response streaming is declared but refused: a handler that asks for it must not seem to work.
+// ---- Response streaming ----
+
+const STREAMING = Symbol('streaming'); // on a handler: its stream's highWaterMark, or true
+const STREAM_TYPE = 'application/vnd.awslambda.http-integration-response';
+
+// ResponseStream is what a streaming handler writes to: the body of the POST that answers, in chunks. Nothing is sent before the
+// first write, so that a handler which fails before it is answered for like any other.
+class ResponseStream extends Writable {
+  constructor(runtime, id, options) {
+    super(options);
+    this.runtime = runtime;
+    this.id = id;
+    this.begun = false;
+    this.type = 'application/octet-stream';
+    this.prelude = undefined; // goes before the first write
+  }
+
+  setContentType(type) {
+    if (this.begun) throw new RuntimeError('InvalidStreamingOperation', 'Cannot set content-type, too late.');
+    this.type = String(type);
+  }
+
+  begin() {
+    if (this.begun) return;
+    this.begun = true;
+    if (/[\r\n]/.test(this.type)) this.type = 'application/octet-stream';
+    const c = this.runtime.connection;
+    c.send(`POST ${API}invocation/${this.id}/response HTTP/1.1\r\nHost: ${c.host}\r\nContent-Type: ${this.type}\r\n`
+      + 'Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n'
+      + 'Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n', this.runtime.ignore);
+    if (this.prelude !== undefined) this.chunk(Buffer.concat([Buffer.from(this.prelude), Buffer.alloc(8)]));
+  }
+
+  chunk(bytes, callback) {
+    const { socket } = this.runtime.connection;
+    if (bytes.length === 0) return callback?.();
+    socket.write(bytes.length.toString(16) + '\r\n');
+    socket.write(bytes);
+    socket.write('\r\n', callback);
+  }
+
+  _write(data, encoding, callback) {
+    const { socket } = this.runtime.connection;
+    socket.ref(); // what is on its way keeps the event loop alive
+    socket.cork();
+    this.begin();
+    this.chunk(data, (error) => {
+      socket.unref();
+      callback(error);
+    });
+    socket.uncork();
+  }
+}
+
 globalThis.awslambda = {
-  streamifyResponse() {
-    return async () => {
-      throw new RuntimeError('NotImplemented', 'awslambda.streamifyResponse is not implemented here yet: return the whole response instead');
-    };
+  streamifyResponse(handler, options) {
+    handler[STREAMING] = Number(options?.highWaterMark) || true;
+    return handler;
   },
-  HttpResponseStream: {
-    from() {
-      throw new RuntimeError('NotImplemented', 'awslambda.HttpResponseStream is not implemented here yet');
-    },
+  HttpResponseStream: class HttpResponseStream {
+    // from makes a stream begin with a status code, headers and cookies.
+    static from(stream, prelude) {
+      stream.setContentType(STREAM_TYPE);
+      stream.prelude = JSON.stringify(prelude);
+      return stream;
+    }
   },
 };
 
 // ---- Running it ----
+
+// headerSafe leaves out what may not stand in a header.
+const headerSafe = (text) => text.replace(/[^\x21-\x7e]/g, '');
 
 class Runtime {
   constructor(connection) {
@@ -372,13 +434,61 @@ class Runtime {
       getRemainingTimeInMillis: () => deadline - Date.now(),
     };
     try {
-      const result = this.handler(body === '' ? {} : JSON.parse(body), context, callback);
+      const event = body === '' ? {} : JSON.parse(body);
+      if (this.handler[STREAMING]) return this.stream(id, event, context);
+      const result = this.handler(event, context, callback);
       if (typeof result?.then === 'function') {
         result.then((value) => finish(undefined, value), (error) => finish(error === undefined ? null : error));
       }
     } catch (e) {
       finish(e === undefined ? null : e);
     }
+  }
+
+  // stream calls a streaming handler. The answer ends when the handler has ended its stream and returned; a stream that is left
+  // open is ended when nothing is under way any more that could write to it.
+  stream(id, event, context) {
+    const mark = this.handler[STREAMING];
+    const out = new ResponseStream(this, id, mark === true ? {} : { highWaterMark: mark });
+    let done = false;
+    let returned = false;
+    const finish = (error) => {
+      if (done) return;
+      done = true;
+      this.onIdle = undefined;
+      if (error !== undefined && !out.begun) this.fail(id, error);
+      else this.endStream(out, error);
+      if (error !== undefined) out.destroy();
+    };
+    out.on('error', finish);
+    out.on('finish', () => { if (returned) finish(); });
+    this.onIdle = () => finish();
+    let result;
+    try {
+      result = this.handler(event, out, context);
+    } catch (e) {
+      return finish(e ?? null);
+    }
+    if (typeof result?.then !== 'function') return finish(new Error('Streaming does not support non-async handlers.'));
+    result.then(() => {
+      returned = true;
+      if (out.writableFinished) finish();
+    }, (e) => finish(e ?? null));
+  }
+
+  // endStream sends the end of a streamed answer; an error that came after its beginning goes into the trailers.
+  endStream(out, error) {
+    out.begin();
+    let trailers = '';
+    if (error !== undefined) {
+      console.error('Invoke Error', forLog(error));
+      const shape = forCaller(error);
+      trailers = `Lambda-Runtime-Function-Error-Type: ${headerSafe(shape.errorType)}\r\n`
+        + `Lambda-Runtime-Function-Error-Body: ${Buffer.from(JSON.stringify(shape)).toString('base64')}\r\n`;
+    }
+    const c = this.connection;
+    c.socket.ref();
+    c.send('0\r\n' + trailers + '\r\n' + this.nextRequest, this.started);
   }
 
   respond(id, result) {
@@ -404,8 +514,7 @@ class Runtime {
 
   errorRequest(target, error) {
     const shape = forCaller(error);
-    const type = shape.errorType.replace(/[^\x21-\x7e]/g, '');
-    return this.connection.frame('POST', API + target, `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${type}\r\n`, JSON.stringify(shape));
+    return this.connection.frame('POST', API + target, `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${headerSafe(shape.errorType)}\r\n`, JSON.stringify(shape));
   }
 
   // die reports an error that nobody caught, and ends: the state of the process is unknown.
