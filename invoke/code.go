@@ -4,6 +4,7 @@ import (
 	"compress/flate"
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 // DefaultCodeBytes bounds the unpacked packages kept on disk.
 const DefaultCodeBytes = 8 << 30
 
-// Code is the packages of functions, unpacked, one folder for each content. A folder that no sandbox uses stays
+// Code is the packages of functions, unpacked, one folder for each content; and their layers, one folder for each list. A folder that no sandbox uses stays
 // for the next cold start until the space is needed. Everything in it can be made again from blobs, so it begins
 // empty at every start: after a power cut nobody knows which of its files are whole.
 type Code struct {
@@ -84,25 +85,49 @@ func (c *Code) Close() error {
 	return nil
 }
 
-// Check unpacks a package and so finds out whether it is sound; it is there then for the first cold start. What is
-// wrong with the package is a *CodeError.
-func (c *Code) Check(ctx context.Context, ref blob.Ref) error {
-	_, free, err := c.hold(ctx, ref)
-	if err == nil {
-		free()
+// Check unpacks a package and so finds out whether it is sound; it is there then for the first cold start. It returns
+// how many bytes its files have. What is wrong with the package is a *CodeError.
+func (c *Code) Check(ctx context.Context, ref blob.Ref) (size int64, err error) {
+	e, err := c.enter(ctx, ref)
+	if err != nil {
+		return 0, err
 	}
-	return err
+	defer c.free(e)
+	return e.bytes, nil // settled before done
 }
 
-// hold returns the folder with the package's files, which stays until free is called.
-func (c *Code) hold(ctx context.Context, ref blob.Ref) (dir string, free func(), err error) {
+// hold returns the folder with the packages' files, which stays until free is called. Of several packages, layers, a
+// later one's files take the place of an earlier one's.
+func (c *Code) hold(ctx context.Context, refs ...blob.Ref) (dir string, free func(), err error) {
+	e, err := c.enter(ctx, refs...)
+	if err != nil {
+		return "", nil, err
+	}
+	return e.dir, sync.OnceFunc(func() { c.free(e) }), nil
+}
+
+// contentSum names what packages hold together: one by its own hash, several by the hash of theirs, in order.
+func contentSum(refs []blob.Ref) [32]byte {
+	if len(refs) == 1 {
+		return refs[0].SHA256
+	}
+	h := sha256.New()
+	for _, ref := range refs {
+		h.Write(ref.SHA256[:])
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// enter returns the entry of the packages, unpacked, with one more user.
+func (c *Code) enter(ctx context.Context, refs ...blob.Ref) (*codeEntry, error) {
+	sum := contentSum(refs)
 	c.mu.Lock()
-	e := c.entries[ref.SHA256]
+	e := c.entries[sum]
 	if e == nil {
-		e = &codeEntry{sum: ref.SHA256, dir: filepath.Join(c.dir, hex.EncodeToString(ref.SHA256[:])), done: make(chan struct{})}
-		c.entries[ref.SHA256] = e
+		e = &codeEntry{sum: sum, dir: filepath.Join(c.dir, hex.EncodeToString(sum[:])), done: make(chan struct{})}
+		c.entries[sum] = e
 		// Others may wait for it: the first one's going away does not end it.
-		go c.unpack(context.WithoutCancel(ctx), e, ref)
+		go c.unpack(context.WithoutCancel(ctx), e, refs)
 	}
 	e.users++
 	if e.place != nil {
@@ -110,18 +135,17 @@ func (c *Code) hold(ctx context.Context, ref blob.Ref) (dir string, free func(),
 		e.place = nil
 	}
 	c.mu.Unlock()
-	free = sync.OnceFunc(func() { c.free(e) })
 	select {
 	case <-e.done:
 	case <-ctx.Done():
-		free()
-		return "", nil, ctx.Err()
+		c.free(e)
+		return nil, ctx.Err()
 	}
 	if e.err != nil {
-		free()
-		return "", nil, e.err
+		c.free(e)
+		return nil, e.err
 	}
-	return e.dir, free, nil
+	return e, nil
 }
 
 func (c *Code) free(e *codeEntry) {
@@ -159,8 +183,8 @@ func (c *Code) remove(dirs []string) {
 	}
 }
 
-func (c *Code) unpack(ctx context.Context, e *codeEntry, ref blob.Ref) {
-	n, err := c.unpackInto(ctx, e.dir, ref)
+func (c *Code) unpack(ctx context.Context, e *codeEntry, refs []blob.Ref) {
+	n, err := c.unpackInto(ctx, e.dir, refs)
 	c.mu.Lock()
 	if e.bytes, e.err = n, err; err != nil {
 		delete(c.entries, e.sum) // the next one tries again
@@ -173,12 +197,7 @@ func (c *Code) unpack(ctx context.Context, e *codeEntry, ref blob.Ref) {
 	c.remove(gone)
 }
 
-func (c *Code) unpackInto(ctx context.Context, dir string, ref blob.Ref) (n int64, err error) {
-	b, err := c.blobs.Open(ctx, ref)
-	if err != nil {
-		return 0, fmt.Errorf("code %s: %w", ref, err)
-	}
-	defer b.Close()
+func (c *Code) unpackInto(ctx context.Context, dir string, refs []blob.Ref) (n int64, err error) {
 	tmp, err := os.MkdirTemp(c.dir, "new-")
 	if err != nil {
 		return 0, fmt.Errorf("code cache: %w", err)
@@ -191,13 +210,26 @@ func (c *Code) unpackInto(ctx context.Context, dir string, ref blob.Ref) (n int6
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return 0, fmt.Errorf("code cache: %w", err)
 	}
-	if n, err = unzip(ctx, b, ref.Size, tmp); err != nil {
-		return 0, err
+	for _, ref := range refs {
+		size, err := c.unpackOne(ctx, tmp, ref, MaxCode-n)
+		if err != nil {
+			return 0, err
+		}
+		n += size
 	}
 	if err := os.Rename(tmp, dir); err != nil {
 		return 0, fmt.Errorf("code cache: %w", err)
 	}
 	return n, nil
+}
+
+func (c *Code) unpackOne(ctx context.Context, dir string, ref blob.Ref, limit int64) (int64, error) {
+	b, err := c.blobs.Open(ctx, ref)
+	if err != nil {
+		return 0, fmt.Errorf("code %s: %w", ref, err)
+	}
+	defer b.Close()
+	return unzip(ctx, b, ref.Size, dir, limit)
 }
 
 func isNoSpace(err error) bool {

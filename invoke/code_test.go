@@ -45,7 +45,7 @@ func archive(t testing.TB, files ...string) []byte {
 func TestUnzip(t *testing.T) {
 	dir := t.TempDir()
 	data := archive(t, "index.js", "exports", "lib/", "", "lib/a/b.txt", "deep", "bin/run!", "#!", "link@", "lib/a/b.txt", "lib/up@", "../index.js")
-	n, err := unzip(t.Context(), bytes.NewReader(data), int64(len(data)), dir)
+	n, err := unzip(t.Context(), bytes.NewReader(data), int64(len(data)), dir, MaxCode)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestUnzipRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			_, err := unzip(t.Context(), bytes.NewReader(tt.data), int64(len(tt.data)), filepath.Join(dir))
+			_, err := unzip(t.Context(), bytes.NewReader(tt.data), int64(len(tt.data)), filepath.Join(dir), MaxCode)
 			var bad *CodeError
 			if !errors.As(err, &bad) || !strings.Contains(bad.Message, tt.want) {
 				t.Errorf("error = %v, want a CodeError with %q", err, tt.want)
@@ -107,7 +107,7 @@ func TestUnzipLies(t *testing.T) {
 	data := archive(t, "a", strings.Repeat("x", 1000))
 	at := bytes.LastIndex(data, []byte("PK\x01\x02"))
 	copy(data[at+24:], []byte{1, 0, 0, 0}) // uncompressed size in the directory
-	if _, err := unzip(t.Context(), bytes.NewReader(data), int64(len(data)), t.TempDir()); err == nil {
+	if _, err := unzip(t.Context(), bytes.NewReader(data), int64(len(data)), t.TempDir(), MaxCode); err == nil {
 		t.Error("an entry longer than it says is taken")
 	}
 }
@@ -118,10 +118,29 @@ func FuzzUnzip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := filepath.Join(t.TempDir(), "in")
 		os.Mkdir(dir, 0o755)
-		unzip(t.Context(), bytes.NewReader(data), int64(len(data)), dir)
+		unzip(t.Context(), bytes.NewReader(data), int64(len(data)), dir, MaxCode)
 		out, _ := os.ReadDir(filepath.Dir(dir))
 		if len(out) != 1 {
 			t.Fatalf("something was written outside: %v", out)
 		}
 	})
+}
+
+// TestLayersLieOverOneAnother unpacks several packages into one folder.
+func TestLayersLieOverOneAnother(t *testing.T) {
+	dir := t.TempDir()
+	for _, files := range [][]string{
+		{"both", "first", "only/first", "1", "was@", "both"},
+		{"both", "second", "only/second", "2", "was", "a file"},
+	} {
+		data := archive(t, files...)
+		if _, err := unzip(t.Context(), bytes.NewReader(data), int64(len(data)), dir, MaxCode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"both": "second", "only/first": "1", "only/second": "2", "was": "a file"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s = %q, %v; want %q", name, got, err, want)
+		}
+	}
 }

@@ -22,6 +22,7 @@ type Function struct {
 	Runtime string
 	Handler string
 	Code    blob.Ref
+	Layers  []blob.Ref // below /opt, a later one over the earlier ones
 
 	Memory  int // MB
 	Tmp     int // MB of /tmp

@@ -156,7 +156,7 @@ func (v *Invoker) Expect(ctx context.Context, fn *Function) {
 	if note := v.RuntimeNote(fn.Runtime); note != "" {
 		v.config.Log.Warn("function deployed for a runtime that is not here", "function", fn.ARN, "note", note)
 	}
-	plan, err := v.config.Runtimes.Plan(v.describe(fn, "/", nil))
+	plan, err := v.config.Runtimes.Plan(v.describe(fn, "/", "", nil))
 	if err == nil && plan.Stem != "" {
 		v.config.Pool.Expect(&sandbox.Stem{Name: plan.Stem, Spec: plan.StemSpec})
 	}
@@ -172,16 +172,28 @@ func (v *Invoker) Supports(runtime string) bool { return v.config.Runtimes.Known
 // which other version runs them, or why none does.
 func (v *Invoker) RuntimeNote(runtime string) string { return v.config.Runtimes.Note(runtime) }
 
-// CheckCode finds out whether a function's package is sound, and has it ready for the first call. What is wrong
-// with the package is a *CodeError.
+// CheckCode finds out whether a function's package and its layers are sound and not too large together, and has them
+// ready for the first call. What is wrong with them is a *CodeError.
 func (v *Invoker) CheckCode(ctx context.Context, fn *Function) error {
-	return v.config.Code.Check(ctx, fn.Code)
+	total, err := v.config.Code.Check(ctx, fn.Code)
+	for _, layer := range fn.Layers {
+		if err != nil {
+			return err
+		}
+		var size int64
+		size, err = v.config.Code.Check(ctx, layer)
+		total += size
+	}
+	if err == nil && total > MaxCode {
+		err = &CodeError{fmt.Sprintf("Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is %d bytes.", MaxCode, total)}
+	}
+	return err
 }
 
 // describe is fn as the runtimes see it.
-func (v *Invoker) describe(fn *Function, codeDir string, env map[string]string) runtimes.Function {
+func (v *Invoker) describe(fn *Function, codeDir, optDir string, env map[string]string) runtimes.Function {
 	return runtimes.Function{
-		Runtime: fn.Runtime, Handler: fn.Handler, CodeDir: codeDir, Env: env, Ports: v.config.Ports,
+		Runtime: fn.Runtime, Handler: fn.Handler, CodeDir: codeDir, OptDir: optDir, Env: env, Ports: v.config.Ports,
 		Limits:   fn.limits(),
 		TmpBytes: int64(fn.Tmp) << 20,
 	}
@@ -252,7 +264,7 @@ func (r *run) warm() bool {
 // cold starts a sandbox for the function, from a stem cell if there is one.
 func (r *run) cold(ctx context.Context) error {
 	v, fn, now := r.v, r.fn, time.Now()
-	dir, free, err := v.config.Code.hold(ctx, fn.Code)
+	dir, opt, free, err := v.files(ctx, fn)
 	if err != nil {
 		return fmt.Errorf("function %s: %w", fn.Name, err)
 	}
@@ -262,7 +274,7 @@ func (r *run) cold(ctx context.Context) error {
 		return fmt.Errorf("credentials of function %s: %w", fn.Name, err)
 	}
 	stream := streamName(fn.Version, now)
-	plan, err := v.config.Runtimes.Plan(v.describe(fn, dir, v.environment(fn, stream, cred)))
+	plan, err := v.config.Runtimes.Plan(v.describe(fn, dir, opt, v.environment(fn, stream, cred)))
 	if err != nil {
 		free()
 		return err
@@ -302,6 +314,20 @@ func (r *run) cold(ctx context.Context) error {
 		}
 	}
 	return r.load(ctx, now)
+}
+
+// files holds the folders with the function's package and, if it has any, its layers.
+func (v *Invoker) files(ctx context.Context, fn *Function) (dir, opt string, free func(), err error) {
+	dir, freeCode, err := v.config.Code.hold(ctx, fn.Code)
+	if err != nil || len(fn.Layers) == 0 {
+		return dir, "", freeCode, err
+	}
+	opt, freeLayers, err := v.config.Code.hold(ctx, fn.Layers...)
+	if err != nil {
+		freeCode()
+		return "", "", nil, err
+	}
+	return dir, opt, func() { freeLayers(); freeCode() }, nil
 }
 
 // load waits until the handler is loaded. A start that fails is the call's outcome.

@@ -74,7 +74,7 @@ type Queue struct {
 	kv      *kv.Store
 	invoker *Invoker
 	targets Targets
-	owner   string // of leases, when this process is alone
+	owner   string       // of leases, when this process is alone
 	running atomic.Int64 // events that run now
 }
 

@@ -113,6 +113,38 @@ func TestRealFunctions(t *testing.T) {
 	}
 }
 
+// TestRealLayers finds libraries, programs and files of layers below /opt, the later layer's over the earlier's.
+func TestRealLayers(t *testing.T) {
+	r := newReal(t)
+	layer := func(files ...string) blob.Ref {
+		ref, err := r.blobs.Put(t.Context(), bytes.NewReader(invoketest.Zip(t, files...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ref
+	}
+	first := layer("nodejs/node_modules/greet/index.js", "module.exports = 'hello'", "python/greet.py", "word = 'hello'", "which", "first", "first", "")
+	second := layer("which", "second")
+	node := r.function("node", "nodejs20.x", "index.handler", "index.js",
+		`exports.handler = async () => [require('greet'), require('fs').readFileSync('/opt/which', 'utf8'), require('fs').existsSync('/opt/first')]`)
+	py := r.function("py", "python3.11", "index.handler", "index.py", "import greet\ndef handler(e, c):\n    return [greet.word, open('/opt/which').read()]\n")
+	node.Layers, py.Layers = []blob.Ref{first, second}, []blob.Ref{second, first}
+	for _, tt := range []struct {
+		fn   *invoke.Function
+		want string
+	}{{node, `["hello","second",true]`}, {py, `["hello", "first"]`}} {
+		for range 2 { // cold from a stem cell or plain, then warm
+			res, err := r.Call(t.Context(), tt.fn, &invoke.Request{Payload: []byte("{}")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(res.Payload) != tt.want {
+				t.Errorf("%s answers %s, want %s", tt.fn.Name, res.Payload, tt.want)
+			}
+		}
+	}
+}
+
 // TestRealWarmAndCold calls from many sides: one sandbox serves one call at a time, and is used again.
 func TestRealWarmAndCold(t *testing.T) {
 	r := newReal(t)

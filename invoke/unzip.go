@@ -30,10 +30,10 @@ var (
 	errTooMuch = &CodeError{fmt.Sprintf("Unzipped size must be smaller than %d bytes", MaxCode)}
 )
 
-// unzip writes the package into dir, which is empty and stays so for nobody else: no entry can reach outside of it,
-// by name or through a link. It returns the bytes written. What an entry declares is not believed: the sum
-// of what it really holds is bounded.
-func unzip(ctx context.Context, r io.ReaderAt, size int64, dir string) (int64, error) {
+// unzip writes the package into dir, over the files that are there: no entry can reach outside of it, by name or
+// through a link. It returns the bytes written. What an entry declares is not believed: the sum of what it
+// really holds is bounded by limit.
+func unzip(ctx context.Context, r io.ReaderAt, size int64, dir string, limit int64) (int64, error) {
 	if size == 0 {
 		return 0, errEmpty
 	}
@@ -49,7 +49,7 @@ func unzip(ctx context.Context, r io.ReaderAt, size int64, dir string) (int64, e
 		return 0, err
 	}
 	defer root.Close()
-	u := unpacking{root: root, left: MaxCode}
+	u := unpacking{root: root, left: limit}
 	for _, f := range z.File {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -61,7 +61,7 @@ func unzip(ctx context.Context, r io.ReaderAt, size int64, dir string) (int64, e
 	if u.files == 0 {
 		return 0, errEmpty
 	}
-	return MaxCode - u.left, nil
+	return limit - u.left, nil
 }
 
 type unpacking struct {
@@ -105,6 +105,7 @@ func (u *unpacking) file(f *zip.File, name string) error {
 	if err := u.parent(name); err != nil {
 		return err
 	}
+	u.root.Remove(name) // of an earlier layer; not to be written through, where it is a link
 	out, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
 	if err != nil {
 		return u.check(name, err)

@@ -69,7 +69,11 @@ func (s *Service) store(ctx context.Context, c cloud.Caller, g source, operation
 }
 
 func (s *Service) checkCode(ctx context.Context, ref blob.Ref) error {
-	err := s.Invoker.CheckCode(ctx, &invoke.Function{Code: ref})
+	return codeFault(s.Invoker.CheckCode(ctx, &invoke.Function{Code: ref}))
+}
+
+// codeFault tells an owner what is wrong with a package.
+func codeFault(err error) error {
 	var bad *invoke.CodeError
 	if errors.As(err, &bad) {
 		f := invalid("%s", bad.Message)

@@ -201,6 +201,7 @@ func (f functionID) listed(v *versionRow, arn string) *FunctionConfiguration {
 		TracingConfig: &TracingConfigResponse{Mode: new(v.Tracing)},
 		SnapStart:     &SnapStartResponse{ApplyOn: new("None"), OptimizationStatus: new("Off")},
 		LoggingConfig: &LoggingConfig{LogFormat: new(v.LogFormat), LogGroup: new(f.logGroup(v))},
+		Layers:        shownLayers(v.Layers),
 	}
 	if v.LogFormat == "JSON" {
 		out.LoggingConfig.ApplicationLogLevel, out.LoggingConfig.SystemLogLevel = new(v.AppLevel), new(v.SysLevel)

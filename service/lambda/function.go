@@ -40,14 +40,25 @@ func (s *Service) createFunction(ctx context.Context, c cloud.Caller, in *Create
 	if v.Code, err = s.store(ctx, c, code, "CreateFunction"); err != nil {
 		return nil, err
 	}
+	if len(in.Layers) > 0 {
+		if v.Layers, err = s.readLayers(ctx, c, in.Layers); err != nil {
+			return nil, err
+		}
+		if err := s.checkSize(ctx, v.Code, v.Layers); err != nil {
+			return nil, err
+		}
+	}
 	v.changed(c.Now)
 	out := v
 	err = s.KV.Update(ctx, func(tx *kv.Tx) error {
 		if old, err := tx.Get(ctx, r.key()); err != nil || old != nil {
 			return orElse(err, conflict("Function already exist: %s", r.name))
 		}
+		if v.Layers, err = useLayers(ctx, tx, c, in.Layers); err != nil {
+			return err
+		}
 		fn := &functionRow{Created: c.Now, Tags: maps.Clone(in.Tags)}
-		s.Blobs.Link(tx, v.Code, r.owner(0))
+		s.link(tx, r.functionID, v)
 		if cloud.Val(in.Publish) {
 			if out, err = s.publish(tx, r.functionID, fn, v, nil, c); err != nil {
 				return err
@@ -92,13 +103,12 @@ func refuseCreate(in *CreateFunctionInput) error {
 	case in.PublishTo != nil:
 		return cloud.NotImplemented("PublishTo")
 	}
-	return refused{in.Layers, in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
+	return refused{in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
 		in.CapacityProviderConfig, in.DurableConfig, in.RuntimeConfig, in.AcceleratorConfig}.check()
 }
 
 // refused are parameters of create and update that would have no effect here.
 type refused struct {
-	layers      []string
 	files       []FileSystemConfig
 	dead        *DeadLetterConfig
 	key         *string
@@ -111,8 +121,6 @@ type refused struct {
 
 func (g refused) check() error {
 	switch {
-	case len(g.layers) > 0:
-		return cloud.NotImplemented("Layers")
 	case len(g.files) > 0:
 		return cloud.NotImplemented("FileSystemConfigs")
 	case g.dead != nil && cloud.Val(g.dead.TargetArn) != "":
@@ -192,11 +200,15 @@ func (s *Service) updateFunctionCode(ctx context.Context, c cloud.Caller, in *Up
 	case in.PublishTo != nil:
 		return nil, cloud.NotImplemented("PublishTo")
 	}
-	if _, err := s.current(ctx, r, in.RevisionId); err != nil {
+	now, err := s.current(ctx, r, in.RevisionId)
+	if err != nil {
 		return nil, err
 	}
 	ref, err := s.store(ctx, c, source{in.ZipFile, in.S3Bucket, in.S3Key, in.S3ObjectVersion}, "UpdateFunctionCode")
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkSize(ctx, ref, now.Layers); err != nil {
 		return nil, err
 	}
 	dry := cloud.Val(in.DryRun)
@@ -221,7 +233,7 @@ func (s *Service) updateFunctionConfiguration(ctx context.Context, c cloud.Calle
 	if in.ImageConfig != nil {
 		return nil, cloud.NotImplemented("ImageConfig")
 	}
-	if err := (refused{in.Layers, in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
+	if err := (refused{in.FileSystemConfigs, in.DeadLetterConfig, in.KMSKeyArn, in.SnapStart,
 		in.CapacityProviderConfig, in.DurableConfig, in.RuntimeConfig, in.AcceleratorConfig}).check(); err != nil {
 		return nil, err
 	}
@@ -233,12 +245,48 @@ func (s *Service) updateFunctionConfiguration(ctx context.Context, c cloud.Calle
 			return nil, err
 		}
 	}
+	if len(in.Layers) > 0 {
+		if err := s.checkLayers(ctx, c, r, in.Layers); err != nil {
+			return nil, err
+		}
+	}
 	return s.update(ctx, c, r, in.RevisionId, false, false, func(tx *kv.Tx, v *versionRow) error {
 		if err := given.apply(v); err != nil {
 			return err
 		}
+		if in.Layers != nil {
+			layers, err := useLayers(ctx, tx, c, in.Layers)
+			if err != nil {
+				return err
+			}
+			s.unlink(tx, r.functionID, v)
+			v.Layers = layers
+			s.link(tx, r.functionID, v)
+		}
 		return s.checkRuntime(v)
 	})
+}
+
+// readLayers is useLayers ahead of the transaction, for what takes long.
+func (s *Service) readLayers(ctx context.Context, c cloud.Caller, arns []string) (uses []layerUse, err error) {
+	err = s.KV.View(ctx, func(rd kv.Reader) error {
+		uses, err = useLayers(ctx, rd, c, arns)
+		return err
+	})
+	return uses, err
+}
+
+// checkLayers makes sure that the layers fit over the function's code.
+func (s *Service) checkLayers(ctx context.Context, c cloud.Caller, r reference, arns []string) error {
+	layers, err := s.readLayers(ctx, c, arns)
+	if err != nil {
+		return err
+	}
+	v, err := s.current(ctx, r, nil)
+	if err != nil {
+		return err
+	}
+	return s.checkSize(ctx, v.Code, layers)
 }
 
 // parseLatest is parseOwn for operations that work on $LATEST only.
@@ -350,7 +398,7 @@ func (s *Service) deleteWhole(ctx context.Context, r reference) error {
 			if err := kv.DecodeRow(row.Value, &v); err != nil {
 				return err
 			}
-			s.Blobs.Unlink(tx, v.Code, r.owner(v.Number))
+			s.unlink(tx, r.functionID, &v)
 			gone = append(gone, &v)
 		}
 		if err := s.dropURLs(ctx, tx, r.functionID); err != nil {
@@ -380,7 +428,7 @@ func (s *Service) deleteWhole(ctx context.Context, r reference) error {
 func (f functionID) runnable(v *versionRow, reserved *int32, unreserved int) *invoke.Function {
 	fn := &invoke.Function{
 		Account: f.account, Region: f.region, Name: f.name, Version: v.version(), ARN: f.arn(), Revision: v.Build,
-		Runtime: v.Runtime, Handler: v.Handler, Code: v.Code, Memory: int(v.Memory), Tmp: int(v.Tmp),
+		Runtime: v.Runtime, Handler: v.Handler, Code: v.Code, Layers: layersOf(v.Layers), Memory: int(v.Memory), Tmp: int(v.Tmp),
 		Timeout: seconds(v.Timeout), Env: v.Env, RoleARN: v.Role, LogGroup: f.logGroup(v),
 		JSONLogs: v.LogFormat == "JSON", AppLogLevel: v.AppLevel, SystemLogLevel: v.SysLevel, Unreserved: unreserved,
 	}

@@ -52,6 +52,9 @@ func (f functionID) owner(n int64) string {
 	return f.account + "/" + f.region + "/" + f.name + "/" + strconv.FormatInt(n, 10)
 }
 
+// layersOwner names a version to the blobs of its layers.
+func (f functionID) layersOwner(n int64) string { return f.owner(n) + "/layers" }
+
 // functionRow is what all versions of a function share.
 type functionRow struct {
 	Created       time.Time
@@ -71,6 +74,7 @@ type versionRow struct {
 	Modified time.Time
 
 	Code      blob.Ref
+	Layers    []layerUse `json:",omitempty"`
 	Runtime   string
 	Handler   string
 	Role      string

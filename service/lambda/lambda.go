@@ -12,9 +12,13 @@
 //	(a, r, "url", name, qualifier)         function URL; "" is the function itself
 //	(a, r, "mark", name)                   moves with every commit that touches the function: caches compare it
 //	(a, r, "reserved")                     sum of reserved concurrency, moves likewise
+//	(a, r, "layer", name)                  which number a layer gave out last
+//	(a, r, "layerversion", name, n)        one version of a layer
+//	(a, r, "layerpolicy", name, n)         which other accounts may use it
 //	("url", id)                            which function a URL is
 //
-// The package of each version is a blob that its row references; the last reference to go lets the sweep take it.
+// The package of each version is a blob that its row references; the last reference to go lets the sweep take it. A
+// function's version references its layers' too, so it goes on when they are deleted, as on AWS.
 //
 // # Differences from AWS
 //
@@ -22,7 +26,7 @@
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
 // third is refused. Recursive calls are not detected, whatever the recursion configuration says, and the account's total
-// code size is told but not bounded. Layers, container images, file systems, dead-letter queues, provisioned concurrency and
+// code size is told but not bounded. Container images, file systems, dead-letter queues, provisioned concurrency and
 // event source mappings are not there yet and say so.
 package lambda
 
@@ -141,6 +145,15 @@ func (s *Service) Service() service.Service {
 			service.On(service.Op("PutRuntimeManagementConfig", s.putRuntimeManagementConfig), named(func(in *PutRuntimeManagementConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("GetFunctionRecursionConfig", s.getRecursionConfig), named(func(in *GetFunctionRecursionConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("PutFunctionRecursionConfig", s.putRecursionConfig), named(func(in *PutFunctionRecursionConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("PublishLayerVersion", s.publishLayerVersion), ofLayer(func(in *PublishLayerVersionInput) *string { return in.LayerName }, nil)),
+			service.On(service.Op("GetLayerVersion", s.getLayerVersion), ofLayer(func(in *GetLayerVersionInput) *string { return in.LayerName }, func(in *GetLayerVersionInput) *int64 { return in.VersionNumber })),
+			service.On(service.Op("GetLayerVersionByArn", s.getLayerVersionByARN), func(_ cloud.Caller, in *GetLayerVersionByArnInput) []string { return []string{cloud.Val(in.Arn)} }).As("lambda:GetLayerVersion"),
+			service.On(service.Op("DeleteLayerVersion", s.deleteLayerVersion), ofLayer(func(in *DeleteLayerVersionInput) *string { return in.LayerName }, func(in *DeleteLayerVersionInput) *int64 { return in.VersionNumber })),
+			service.Op("ListLayers", s.listLayers),
+			service.Op("ListLayerVersions", s.listLayerVersions),
+			service.On(service.Op("AddLayerVersionPermission", s.addLayerPermission), ofLayer(func(in *AddLayerVersionPermissionInput) *string { return in.LayerName }, func(in *AddLayerVersionPermissionInput) *int64 { return in.VersionNumber })),
+			service.On(service.Op("RemoveLayerVersionPermission", s.removeLayerPermission), ofLayer(func(in *RemoveLayerVersionPermissionInput) *string { return in.LayerName }, func(in *RemoveLayerVersionPermissionInput) *int64 { return in.VersionNumber })),
+			service.On(service.Op("GetLayerVersionPolicy", s.getLayerPolicy), ofLayer(func(in *GetLayerVersionPolicyInput) *string { return in.LayerName }, func(in *GetLayerVersionPolicyInput) *int64 { return in.VersionNumber })),
 		},
 		Endpoints: []service.Endpoint{
 			{Label: "lambda-url", Path: urlPath, Serve: s.serveURL},

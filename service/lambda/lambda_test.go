@@ -225,7 +225,6 @@ func TestCreateRefuses(t *testing.T) {
 		}, "InvalidParameterValueException", `exceeded the 4KB limit. String measured: {"LARGE":"xxx`},
 		{"other account", func(in *lambda.CreateFunctionInput) { in.Role = new("arn:aws:iam::222222222222:role/r") }, "AccessDeniedException", "Cross-account"},
 		{"long name", func(in *lambda.CreateFunctionInput) { in.FunctionName = new(strings.Repeat("a", 65)) }, "ValidationException", "less than or equal to 64"},
-		{"layers", func(in *lambda.CreateFunctionInput) { in.Layers = []string{"l"} }, "NotImplemented", "Layers"},
 		{"image", func(in *lambda.CreateFunctionInput) { in.PackageType = new("Image") }, "NotImplemented", "Image"},
 		{"dead letters", func(in *lambda.CreateFunctionInput) {
 			in.DeadLetterConfig = &lambda.DeadLetterConfig{TargetArn: new("arn:aws:sqs:us-east-1:111111111111:q")}

@@ -21,7 +21,7 @@ func decodeMarker(marker string) ([]byte, error) {
 	return key, nil
 }
 
-// after narrows rows to those behind marker.
+// after narrows rows to those behind marker, in the order in which they are read.
 func after(rows kv.Range, marker string) (kv.Range, error) {
 	key, err := decodeMarker(marker)
 	if err != nil {
@@ -30,6 +30,10 @@ func after(rows kv.Range, marker string) (kv.Range, error) {
 	if bytes.Compare(key, rows.Begin) < 0 || bytes.Compare(key, rows.End) >= 0 {
 		return rows, invalid("Invalid value for Marker: %.100s", marker)
 	}
-	rows.Begin = append(key, 0)
+	if rows.Reverse {
+		rows.End = key
+	} else {
+		rows.Begin = append(key, 0)
+	}
 	return rows, nil
 }

@@ -60,7 +60,7 @@ func (s *Service) publish(tx *kv.Tx, f functionID, fn *functionRow, v *versionRo
 	set(&numbered.Desc, desc)
 	numbered.changed(c.Now)
 	v.touch()
-	s.Blobs.Link(tx, v.Code, f.owner(numbered.Number))
+	s.link(tx, f, &numbered)
 	return &numbered, f.save(tx, &numbered)
 }
 
@@ -84,7 +84,7 @@ func (s *Service) deleteVersion(ctx context.Context, r reference) error {
 		if len(users) > 0 {
 			return conflict("Unable to delete version %s because the following aliases reference it: [%s]", r.qualifier, strings.Join(users, ", "))
 		}
-		s.Blobs.Unlink(tx, v.Code, r.owner(v.Number))
+		s.unlink(tx, r.functionID, v)
 		tx.Delete(r.versionKey(v.Number))
 		tx.Delete(r.policyKey(r.qualifier))
 		tx.Delete(r.eventConfigKey(r.qualifier))
