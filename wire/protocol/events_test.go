@@ -37,7 +37,7 @@ type (
 		TooQuiet *tooLoud `exception:""`
 	}
 	said struct {
-		Who  *string `in:"eventheader"`
+		Who  *string `in:"eventheader" len:":8"`
 		At   *time.Time
 		What *string
 	}
@@ -145,6 +145,25 @@ func TestEvents(t *testing.T) {
 		if !reflect.DeepEqual(got, talkEvents) {
 			t.Errorf("%s: got %+v", p, got)
 		}
+	}
+}
+
+// Events that the model forbids end the stream with a fault, those before them have come.
+func TestEventsChecked(t *testing.T) {
+	tooLong := &talk{Said: &said{Who: new("somebody else")}}
+	in := &plainConversation{Talk: eventsOf([]*talk{talkEvents[0], tooLong, talkEvents[3]}, nil)}
+	if err := protocol.Validate(api, service.AWSJSON11, in); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	var last error
+	for e, err := range in.Talk {
+		if last = err; err == nil && e != nil {
+			n++
+		}
+	}
+	if n != 1 || cloud.FaultCode(last) != "ValidationException" || !strings.Contains(last.Error(), "'said.who'") {
+		t.Errorf("%d events, then %v", n, last)
 	}
 }
 

@@ -40,13 +40,42 @@ func For(p service.Protocol) (c wire.Codec, ok bool) {
 
 // Validate checks a decoded input against what the API model says of its members: required, length,
 // range, pattern, enum. The error is a *cloud.Fault with AWS's code and wording for the service and protocol,
-// naming every member that failed; nil when all is well. S3 checks nothing here, as on AWS: it has
-// an error of its own for each rule.
+// naming every member that failed; nil when all is well. Events of a stream are checked as they come: one that fails
+// is the stream's error, and its last. S3 checks nothing here, as on AWS: it has an error of its own for each rule.
 func Validate(api *service.API, p service.Protocol, in any) error {
 	if api.ServiceID == "S3" {
 		return nil
 	}
-	return plan.Validate(in, rules(api, p, in))
+	r := rules(api, p, in)
+	if err := plan.Validate(in, r); err != nil {
+		return err
+	}
+	s, err := plan.Open(in)
+	if err != nil || s.Type().Events == nil {
+		return err
+	}
+	if v, ok := s.Get(s.Type().Events); ok {
+		checkEvents(v.Events(), r)
+	}
+	return nil
+}
+
+// checkEvents puts a check before each event of a stream.
+func checkEvents(stream plan.EventStream, r plan.Rules) {
+	unchecked := reflect.New(reflect.TypeOf(stream).Elem())
+	unchecked.Elem().Set(reflect.ValueOf(stream).Elem())
+	stream.Fill(func(yield func(event any, err error) bool) {
+		unchecked.Interface().(plan.EventStream).Each(func(event any, err error) bool {
+			if err == nil {
+				err = plan.Validate(event, r)
+			}
+			if err != nil {
+				yield(nil, err)
+				return false
+			}
+			return yield(event, nil)
+		})
+	})
 }
 
 // rules is how the services differ, as recorded on AWS.
