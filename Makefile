@@ -46,6 +46,9 @@ failover: ## kill the leader of a replicated PostgreSQL under load (a minute or 
 conformance: tools ## the real clients against the real binary
 	$(GO) test -count=1 ./conformance
 
+conformance-pair: tools ## the same against two servers on one PostgreSQL, with connections dealt out by turns
+	$(GO) run ./tool/withpostgres $(GO) test -count=1 -timeout 40m -run TestScripts ./conformance
+
 bench: tools ## measure against peers and write docs/bench.md
 	$(GO) run ./tool/bench -out docs/bench.md
 	$(GO) run ./tool/storebench -out docs/bench-store.md

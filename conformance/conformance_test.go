@@ -5,6 +5,7 @@ package conformance
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,10 +87,27 @@ func build(t *testing.T) string {
 	return dir
 }
 
-// server is the cloud of one script.
+// server is the cloud of one script: one process, or a pair.
 type server struct {
-	cmd *exec.Cmd
-	log *os.File
+	cmds []*exec.Cmd
+	log  *os.File
+	pair *pair // nil for one process
+}
+
+// signal sends a signal to each process.
+func (s *server) signal(sig syscall.Signal) (err error) {
+	for _, cmd := range s.cmds {
+		err = errors.Join(err, cmd.Process.Signal(sig))
+	}
+	return err
+}
+
+// wait waits for the end of each process.
+func (s *server) wait() (err error) {
+	for _, cmd := range s.cmds {
+		err = errors.Join(err, cmd.Wait())
+	}
+	return err
 }
 
 // servers are kept by script: the key is its working folder.
@@ -121,7 +139,7 @@ func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if s := servers.get(ts.MkAbs(".")); s == nil {
 			ts.Fatalf("no cloud runs")
 		} else {
-			ts.Check(s.cmd.Process.Signal(signal))
+			ts.Check(s.signal(signal))
 		}
 	case "ended":
 		err := endCloud(ts, 0)
@@ -134,27 +152,13 @@ func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func startCloud(ts *testscript.TestScript, flags []string) {
-	log, err := os.OpenFile(ts.MkAbs("cloud.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	ts.Check(err)
-	path, err := exec.LookPath(strings.SplitN(ts.Getenv("PATH"), ":", 2)[0] + "/lambent")
-	ts.Check(err)
-	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
-	cmd.Env = append(os.Environ(), "LAMBENT_DATA="+ts.Getenv("LAMBENT_DATA"))
-	cmd.Stderr = log
-	out, err := cmd.StdoutPipe()
-	ts.Check(err)
-	ts.Check(cmd.Start())
-	s := &server{cmd, log}
-	servers.put(ts.MkAbs("."), s)
-	ts.Defer(func() { _ = endCloud(ts, syscall.SIGKILL) })
-
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		text, _ := os.ReadFile(log.Name())
-		ts.Fatalf("the cloud did not start: %v\n%s", err, text)
+	var s *server
+	if store, shared := sharedStore(ts); shared {
+		s = startPair(ts, store, flags)
+	} else {
+		s = &server{}
+		s.start(ts, ts.Getenv("LAMBENT_DATA"), flags)
 	}
-	go io.Copy(io.Discard, out)
-	ts.Logf("%s", line)
 	var running struct{ Endpoint, Domain string }
 	readJSON(ts, "server.json", &running)
 	var key struct{ AccessKeyID, SecretAccessKey string }
@@ -165,8 +169,40 @@ func startCloud(ts *testscript.TestScript, flags []string) {
 	ts.Setenv("SECRET", key.SecretAccessKey)
 }
 
+// start starts a process and waits until it serves.
+func (s *server) start(ts *testscript.TestScript, data string, flags []string) {
+	if s.log == nil {
+		log, err := os.OpenFile(ts.MkAbs("cloud.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		ts.Check(err)
+		s.log = log
+	}
+	path, err := exec.LookPath(strings.SplitN(ts.Getenv("PATH"), ":", 2)[0] + "/lambent")
+	ts.Check(err)
+	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
+	cmd.Env = append(os.Environ(), "LAMBENT_DATA="+data)
+	cmd.Stderr = s.log
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	if s.cmds = append(s.cmds, cmd); len(s.cmds) == 1 {
+		servers.put(ts.MkAbs("."), s)
+		ts.Defer(func() { _ = endCloud(ts, syscall.SIGKILL) })
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		text, _ := os.ReadFile(s.log.Name())
+		ts.Fatalf("the cloud did not start: %v\n%s", err, text)
+	}
+	go io.Copy(io.Discard, out)
+	ts.Logf("%s", line)
+}
+
 func readJSON(ts *testscript.TestScript, file string, v any) {
-	b, err := os.ReadFile(filepath.Join(ts.Getenv("LAMBENT_DATA"), file))
+	readJSONFrom(ts, ts.Getenv("LAMBENT_DATA"), file, v)
+}
+
+func readJSONFrom(ts *testscript.TestScript, folder, file string, v any) {
+	b, err := os.ReadFile(filepath.Join(folder, file))
 	ts.Check(err)
 	ts.Check(json.Unmarshal(b, v))
 }
@@ -178,11 +214,14 @@ func endCloud(ts *testscript.TestScript, signal syscall.Signal) error {
 		return nil
 	}
 	defer s.log.Close()
-	if err := s.cmd.Process.Signal(signal); err != nil {
+	if s.pair != nil {
+		defer s.pair.close()
+	}
+	if err := s.signal(signal); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.cmd.Wait() }()
+	go func() { done <- s.wait() }()
 	select {
 	case err := <-done:
 		if signal == syscall.SIGKILL {
@@ -190,7 +229,7 @@ func endCloud(ts *testscript.TestScript, signal syscall.Signal) error {
 		}
 		return err
 	case <-time.After(time.Minute):
-		_ = s.cmd.Process.Kill()
+		_ = s.signal(syscall.SIGKILL)
 		return fmt.Errorf("the cloud did not end within a minute: %w", <-done)
 	}
 }
