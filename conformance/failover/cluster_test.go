@@ -234,7 +234,7 @@ func (c *cluster) settle(within time.Duration) {
 		all = c.members()
 		count := map[string]int{}
 		for _, m := range all {
-			if m.State == "running" || m.State == "streaming" {
+			if m.State == "streaming" || m.State == "running" && m.Role == "leader" {
 				count[m.Role]++
 			}
 		}
@@ -269,7 +269,10 @@ func (c *cluster) leader() *node {
 }
 
 // killPostgres kills the server of a node as a failure of its own would, and leaves its Patroni.
-func (c *cluster) killPostgres(n *node) {
+func (c *cluster) killPostgres(n *node) { c.signalPostgres(n, syscall.SIGKILL) }
+
+// signalPostgres sends a signal to all processes of a node's server.
+func (c *cluster) signalPostgres(n *node, sig syscall.Signal) {
 	c.t.Helper()
 	b, err := os.ReadFile(filepath.Join(c.dir, n.name, "data", "postmaster.pid"))
 	if err != nil {
@@ -281,7 +284,7 @@ func (c *cluster) killPostgres(n *node) {
 	}
 	all := append(childrenOf(pid), pid)
 	for _, p := range all {
-		_ = syscall.Kill(p, syscall.SIGKILL) // one may have ended meanwhile
+		_ = syscall.Kill(p, sig) // one may have ended meanwhile
 	}
 }
 
@@ -334,6 +337,17 @@ func (c *cluster) stop() {
 			c.killPostgres(&c.node[i])
 		}
 	}
+}
+
+// standbys are the nodes that do not lead.
+func (c *cluster) standbys() (all []*node) {
+	leader := c.leader()
+	for i := range c.node {
+		if &c.node[i] != leader {
+			all = append(all, &c.node[i])
+		}
+	}
+	return all
 }
 
 // psql runs a statement in a database of a node as the superuser.

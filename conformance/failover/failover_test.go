@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -243,9 +244,42 @@ func TestLeaderKilled(t *testing.T) {
 			c.settle(2 * time.Minute)
 		})
 	}
+	t.Run("standbys that do not answer", func(t *testing.T) { frozen(t, c, endpoints) })
 	flags := cli.FlagValues{"data": first, "blobs": blobs, "store": c.database()}
 	report, err := app.Server{}.Check(t.Context(), cli.ServeOptions{Flags: flags, LogTo: io.Discard}, func(int64, int64) {})
 	if err != nil || !report.OK() {
 		t.Errorf("store check: %+v, %v", report, err)
 	}
+}
+
+// frozen stops both standbys without ending them, while many write: nothing is acknowledged that the leader alone has.
+// Then the leader's machine is lost, so that one of them must lead with what it has.
+func frozen(t *testing.T, c *cluster, endpoints []string) {
+	l := write(endpoints, "frozen")
+	l.more(t, 1000, time.Minute)
+	standbys, leader := c.standbys(), c.leader()
+	frozen := time.Now()
+	for _, n := range standbys {
+		c.signalPostgres(n, syscall.SIGSTOP)
+	}
+	time.Sleep(time.Second) // for answers on their way
+	before := l.count()
+	time.Sleep(12 * time.Second) // longer than any wait of a transaction
+	if n := l.count() - before; n > 0 {
+		t.Errorf("%d writes were acknowledged that no standby had", n)
+	}
+	c.kill(leader)
+	for _, n := range standbys {
+		c.signalPostgres(n, syscall.SIGCONT)
+	}
+	l.more(t, 1000, 3*time.Minute)
+	gap := l.end(frozen)
+	lost := l.lost(t, endpoints)
+	t.Logf("%d writes acknowledged, %d of them before the standbys stopped answering; %d lost; none for %v; answers that were none: %v",
+		len(l.acked), before, len(lost), gap.Round(10*time.Millisecond), l.failed)
+	if len(lost) > 0 {
+		t.Errorf("%d acknowledged writes are lost, such as %s", len(lost), lost[0])
+	}
+	c.launch(leader)
+	c.settle(2 * time.Minute)
 }
