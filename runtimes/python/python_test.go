@@ -2,6 +2,7 @@ package python_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -201,15 +202,16 @@ def handler(e, c):
 `)
 	f := runtimetest.Start(t, d, r, fn, true)
 	f.Invoke(t, "r1", `{}`)
-	got := f.Records(t, 3)
+	got := f.Records(t, 5)
 	stamp := regexp.MustCompile(`\t\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\t`)
 	for i, want := range []string{"[WARNING]<>\tat start\n", "[INFO]<>r1\ttwo\nlines 7\n", "[ERROR]<>r1\tcaught\nTraceback (most recent call last):\n  File \"/var/task/app.py\", line 9, in handler\n"} {
 		if s := stamp.ReplaceAllString(got[i], "<>"); !strings.HasPrefix(s, want) {
 			t.Errorf("record %d: %q, want %q", i, s, want)
 		}
 	}
-	f.WaitOutput(t, "printed\n")
-	f.WaitOutput(t, "raw\n")
+	if got[3] != "printed\n" || got[4] != "raw\n" {
+		t.Errorf("printed: %q", got[3:])
+	}
 
 	fn.Env = runtimetest.Env(map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"})
 	f = runtimetest.Start(t, d, r, fn, true)
@@ -220,6 +222,41 @@ def handler(e, c):
 	if err := json.Unmarshal([]byte(f.Records(t, 3)[2]), &line); err != nil || line.Level != "ERROR" || line.RequestID != "r2" || line.ErrorType != "ZeroDivisionError" {
 		t.Errorf("%v %+v", err, line)
 	}
+}
+
+// TestPrintAndLogInOneOrder: both go the same way, whole lines each.
+func TestPrintAndLogInOneOrder(t *testing.T) {
+	d, r := setup(t)
+	f := runtimetest.Start(t, d, r, function(t, "app.handler", `
+import logging, subprocess, sys
+logging.getLogger().setLevel(logging.INFO)
+def handler(e, c):
+    for i in range(20):
+        print("a", i)
+        c.log("b %d" % i)
+        sys.stderr.write("c %d\nd %d\n" % (i, i))
+    print("of a line", end="", flush=True)
+    print(", the rest")
+    sys.stdout.buffer.write(b"bytes\n")
+    subprocess.run(["echo", "child"])
+    sys.stdout.write("unfinished")
+    return [sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.encoding, sys.stdout.isatty()]
+`), true)
+	for range 2 {
+		if got := f.Invoke(t, "r1", `{}`); got.Body != `[1, 2, "utf-8", false]` {
+			t.Errorf("got %+v", got)
+		}
+	}
+	got := f.Records(t, 161) // the first line of the second call ends what the first call left
+	for i := range 20 {
+		if want := fmt.Sprintf("a %d\n|b %d|c %d\n|d %d\n", i, i, i, i); strings.Join(got[4*i:4*i+4], "|") != want {
+			t.Errorf("records %q, want %s", got[4*i:4*i+4], want)
+		}
+	}
+	if got[80] != "bytes\n" {
+		t.Errorf("%q", got[80])
+	}
+	f.WaitOutput(t, "of a line, the rest\nchild\nunfinisheda 0\n")
 }
 
 func TestHeaders(t *testing.T) {

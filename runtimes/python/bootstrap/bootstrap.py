@@ -5,12 +5,14 @@ It stays with Python 3.6 and imports little: http.client alone would cost 40 ms 
 """
 
 import builtins
+import io
 import json
 import logging
 import os
 import sys
 import time
 import traceback
+from _thread import RLock
 from _socket import AF_INET, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, socket
 from _sitebuiltins import Quitter
 from importlib import import_module
@@ -81,20 +83,68 @@ class Log:
     """Where log records go: a frame on the log descriptor, or a line on stdout."""
 
     fd = -1
+    lock = RLock()  # frames of several threads must not mix
 
     def write(self, text):
         if self.fd < 0:
             sys.stdout.write(text.rstrip("\n").replace("\n", "\r") + "\n")
             sys.stdout.flush()
             return
-        body = text.encode("utf-8", "backslashreplace")
-        stamp = int(time.time() * 1000000)
-        frame = b"\xa5\x5a\x00\x03" + len(body).to_bytes(4, "big") + stamp.to_bytes(8, "big") + body
-        while frame:
-            frame = frame[os.write(self.fd, frame) :]
+        self.records([text.encode("utf-8", "backslashreplace")])
+
+    def records(self, bodies):
+        stamp = int(time.time() * 1000000).to_bytes(8, "big")
+        frames = b"".join([b"\xa5\x5a\x00\x03" + len(body).to_bytes(4, "big") + stamp + body for body in bodies])
+        with self.lock:
+            write_all(self.fd, frames)
+
+
+def write_all(fd, data):
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 log = Log()
+
+
+class Lines(io.RawIOBase):
+    """What stands under sys.stdout and sys.stderr: a whole line is a log record, so that what is printed and what is logged
+    stay in one order. The beginning of a line goes to the descriptor, where the cloud waits for the rest of it."""
+
+    mode = "wb"
+
+    def __init__(self, fd, name):
+        self.fd = fd
+        self.name = name
+        self.begun = False  # the descriptor has the beginning of a line
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.fd
+
+    def write(self, data):
+        data = bytes(data)
+        size = len(data)
+        if self.begun and data:
+            end = data.find(b"\n") + 1
+            self.begun = end == 0
+            write_all(self.fd, data[:end] if end else data)
+            data = data[end:] if end else b""
+        end = data.rfind(b"\n") + 1
+        if end:
+            log.records([line + b"\n" for line in data[: end - 1].split(b"\n")])
+        if data[end:]:
+            write_all(self.fd, data[end:])
+            self.begun = True
+        return size
+
+    @classmethod
+    def text(cls, fd, name, errors):
+        return io.TextIOWrapper(io.BufferedWriter(cls(fd, name)), encoding="utf-8", errors=errors, line_buffering=True)
+
+
 request_id = None  # of the invocation under way
 
 
@@ -381,6 +431,9 @@ class Runtime:
 def enter(env):
     """Make the process look as if it had been started with env."""
     log.fd = int(env.pop("_LAMBDA_TELEMETRY_LOG_FD", -1))
+    if log.fd >= 0:
+        sys.stdout = Lines.text(1, "<stdout>", "surrogateescape")
+        sys.stderr = Lines.text(2, "<stderr>", "backslashreplace")
     root = env["LAMBDA_TASK_ROOT"]
     os.chdir(root)
     version = "python%d.%d" % sys.version_info[:2]
