@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"lambent/cluster"
 	"lambent/kv"
 	"lambent/kv/driver"
 	"lambent/sandbox"
@@ -27,6 +28,10 @@ var (
 	storeBytes    = describe("lambent_store_bytes", "Bytes of the store, by part: disk, log, memtable, cache.", "part")
 	storeRunning  = describe("lambent_store_transactions_running", "Transactions in progress.")
 	recentWrites  = describe("lambent_store_recent_writes", "Writes remembered for conflict checks.")
+	settled       = describe("lambent_store_commits_settled_total", "Commits whose outcome had to be asked for, since the connection to the database broke.")
+	connections   = describe("lambent_store_connections", "Connections to the database that are in use.")
+	connBound     = describe("lambent_store_connections_bound", "How many connections to the database may be in use at once.")
+	members       = describe("lambent_cluster_members", "Servers on the store that are alive, as this one sees it.")
 	sandboxes     = describe("lambent_sandboxes", "Sandboxes, by state: busy, idle, frozen, reclaimed (memory put aside), stem (no function yet).", "state")
 	sandboxBound  = describe("lambent_sandboxes_bound", "How many sandboxes may be alive at once.")
 	sandboxMemory = describe("lambent_sandbox_memory_limit_bytes", "Sum of the memory limits of busy sandboxes.")
@@ -42,7 +47,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (p *cloudParts) registerMetrics(pool *sandbox.Pool) error {
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		storeMetrics{p.store}, poolMetrics{pool, p.config.MaxSandboxes}, exporterMetrics{p.exporter},
+		storeMetrics{p.store}, poolMetrics{pool, p.config.MaxSandboxes}, exporterMetrics{p.exporter}, clusterMetrics{p.cluster},
 	} {
 		if err := p.registry.Register(c); err != nil {
 			return err
@@ -53,7 +58,7 @@ func (p *cloudParts) registerMetrics(pool *sandbox.Pool) error {
 
 // Describe implements prometheus.Collector.
 func (storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{transactions, commits, conflicts, gaveUp, syncSeconds, storeBytes, storeRunning, recentWrites} {
+	for _, d := range []*prometheus.Desc{transactions, commits, conflicts, gaveUp, syncSeconds, storeBytes, storeRunning, recentWrites, settled, connections, connBound} {
 		ch <- d
 	}
 }
@@ -77,6 +82,24 @@ func (m storeMetrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(storeRunning, float64(s.Engine.Running))
 	gauge(recentWrites, float64(s.Engine.RecentWrites))
 	ch <- syncHistogram(s.Engine.Sync)
+	counter(settled, float64(s.Engine.Settled))
+	gauge(connections, float64(s.Engine.Connections))
+	gauge(connBound, float64(s.Engine.ConnectionsBound))
+}
+
+// clusterMetrics shows what this server knows of the others.
+type clusterMetrics struct{ cluster *cluster.Cluster }
+
+// Describe implements prometheus.Collector.
+func (clusterMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- members }
+
+// Collect implements prometheus.Collector.
+func (m clusterMetrics) Collect(ch chan<- prometheus.Metric) {
+	n := 1
+	if m.cluster != nil {
+		n = m.cluster.Members()
+	}
+	sender(ch, prometheus.GaugeValue)(members, float64(n))
 }
 
 // syncHistogram gives the engine's counts as Prometheus has them: cumulative.

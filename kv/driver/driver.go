@@ -135,6 +135,11 @@ type Stats struct {
 	RowBytes      uint64 // rows kept in memory because they were read lately
 	RecentWrites  int    // writes remembered for conflict checks
 	Running       int    // transactions in progress
+
+	// Of an engine across a network.
+	Settled          uint64 // commits whose outcome had to be asked for after the connection broke
+	Connections      int    // in use
+	ConnectionsBound int    // that may be in use at once; 0 when the engine has none
 }
 
 // Latency is a histogram of durations.

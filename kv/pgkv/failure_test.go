@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -308,5 +309,28 @@ func TestTLS(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "127.0.0.1") || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOpenTogether: servers that start at the same time on an empty database make one store.
+func TestOpenTogether(t *testing.T) {
+	where := kvtest.Schema(t, database(t))
+	engines := make([]*pgkv.Engine, 4)
+	errs := make([]error, len(engines))
+	var wg sync.WaitGroup
+	for i := range engines {
+		wg.Go(func() { engines[i], errs[i] = pgkv.Open(t.Context(), where, pgkv.Options{}) })
+	}
+	wg.Wait()
+	for i, e := range engines {
+		check(t, errs[i])
+		defer e.Close()
+		if e.Cloud() != engines[0].Cloud() {
+			t.Errorf("one says %s, another %s", engines[0].Cloud(), e.Cloud())
+		}
+	}
+	commit(t, engines[0], driver.Op{Kind: driver.Set, Key: []byte{2}, Value: []byte("v")})
+	if got := read(t, engines[3], []byte{2}); got != "v" {
+		t.Errorf("another server reads %q", got)
 	}
 }

@@ -43,7 +43,10 @@ func (e *Engine) Stats() driver.Stats {
 		TooOld:    e.counts.tooOld.Load(),
 		DiskBytes: e.sizes.Load(),
 		Running:   e.running.count(),
+		Settled:   e.counts.unknown.Load(),
 	}
+	pool := e.pool.Stat()
+	s.Connections, s.ConnectionsBound = int(pool.AcquiredConns()), int(pool.MaxConns())
 	s.Sync.Sum = time.Duration(e.counts.syncSum.Load())
 	for i := range e.counts.sync {
 		s.Sync.Counts[i] = e.counts.sync[i].Load()
