@@ -11,6 +11,7 @@ import (
 	"lambent/runtimes/nodejs"
 	"lambent/runtimes/provided"
 	"lambent/runtimes/python"
+	"lambent/runtimes/ruby"
 	"lambent/sandbox"
 	"lambent/sandbox/driver"
 	"lambent/sandbox/process"
@@ -19,7 +20,7 @@ import (
 // languages are the runtimes in the binary. With fallback "none" a function runs on the version that it names or not at all.
 func languages(fallback string, shelf runtimes.Shelf) *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
-	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), java.New(java.Search(home), shelf), provided.Runtime{})
+	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), ruby.New(ruby.Search(home)), java.New(java.Search(home), shelf), provided.Runtime{})
 	if fallback == "none" {
 		set.Exact()
 	}
