@@ -116,7 +116,7 @@ func (e *Engine) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_ = e.reap(ctx)
+		_ = e.reap(ctx, reapAfter)
 		_ = e.raiseHigh(ctx)
 		if time.Since(swept) > sweepEvery && e.sweep(ctx) == nil {
 			swept = time.Now()
@@ -126,10 +126,10 @@ func (e *Engine) keep(ctx context.Context) {
 
 // reap ends sessions of any of our servers that hold a transaction open for too long. The server ends one that
 // waits for a statement by itself, but not one whose client froze in the middle of sending.
-func (e *Engine) reap(ctx context.Context) error {
+func (e *Engine) reap(ctx context.Context, after time.Duration) error {
 	return e.execute(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE datname = current_database() AND usename = current_user AND application_name = $1
-		AND xact_start < now() - make_interval(secs => $2) AND pid <> pg_backend_pid()`, applicationName, reapAfter.Seconds())
+		AND xact_start < now() - make_interval(secs => $2) AND pid <> pg_backend_pid()`, applicationName, after.Seconds())
 }
 
 // raiseHigh keeps kv_meta.high above the versions in use.
