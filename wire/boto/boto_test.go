@@ -93,7 +93,7 @@ func clients(t *testing.T) string {
 }
 
 // stubs answer every operation with what they were told, and remember what they were asked. The caller of roundtrip.py
-// reaches them by the side: POST tells the next output, GET returns the last input, as JSON by member names; GET
+// reaches them by the side: POST tells the next output or fault, GET returns the last input, as JSON by member names; GET
 // /operations lists what there is.
 type stubs struct {
 	mu     sync.Mutex // guards the fields below
@@ -140,6 +140,10 @@ func (s *stubs) answer(op *service.OperationModel, in any) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.input = input
+	if code, ok := s.output["__fault"].(string); ok {
+		message, _ := s.output["message"].(string)
+		return nil, &cloud.Fault{Code: code, Message: message}
+	}
 	return makeOutput(op.Output, s.output)
 }
 

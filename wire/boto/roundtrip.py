@@ -1,5 +1,5 @@
 """Calls the operations of the stubs with inputs made up after botocore's models, tells the stub beforehand what to
-answer, and compares both: roundtrip.py ENDPOINT SIDE. One line for each operation: its name, a tab, what went wrong.
+answer, and compares both; then has it fail: roundtrip.py ENDPOINT SIDE. One line for each operation: its name, a tab, what went wrong.
 """
 import base64
 import datetime
@@ -11,6 +11,7 @@ import urllib.request
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 endpoint, side = sys.argv[1:3]
 seed = random.randrange(1 << 32)
@@ -189,6 +190,27 @@ def call(svc, client, model):
     return difference("output", got, plain_json(output))
 
 
+def fail(svc, client, model):
+    """Calls an operation that answers with an error of the model."""
+    if not model.error_shapes:
+        return ""
+    shape = rnd.choice(model.error_shapes)
+    params = structure(svc, model.input_shape, 0, False) if model.input_shape else {}
+    tell({"__fault": shape.name, "message": "no <such> thing & more"})
+    try:
+        getattr(client, client_method(client, model.name))(**params)
+    except ClientError as e:
+        error = e.response["Error"]
+        code = shape.metadata.get("error", {}).get("code") or shape.name
+        if error["Code"] not in (code, shape.name):
+            return f"the error {shape.name} came as {error}"
+        has_message = any(m.lower() == "message" for m in shape.members) or client.meta.service_model.metadata["protocol"] in ("query", "ec2", "rest-xml")
+        if has_message and error.get("Message") != "no <such> thing & more":
+            return f"the message of {shape.name} came as {error}"
+        return ""
+    return f"the error {shape.name} did not come"
+
+
 def client_method(client, operation):
     for method, name in client.meta.method_to_api_mapping.items():
         if name == operation:
@@ -204,7 +226,8 @@ def main():
             inject_host_prefix=False, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=20))
         for name in operations:
             try:
-                problem = call(svc, client, client.meta.service_model.operation_model(name))
+                model = client.meta.service_model.operation_model(name)
+                problem = call(svc, client, model) or fail(svc, client, model)
             except Exception as e:
                 problem = f"{type(e).__name__}: {e}"
             print(f"{svc}.{name}\t{problem}".replace("\n", " "), flush=True)
