@@ -5,6 +5,7 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"lambent/blob"
@@ -68,6 +70,9 @@ type Stores struct {
 	Rooms  []Room
 	// Tell is told how many rows and bytes of blobs have been seen, now and then. It may be nil.
 	Tell func(rows, blobBytes int64)
+	// BlobsInPart is about how many blobs are looked at in one go over the rows: the references to them are held in
+	// memory, at some hundred bytes each. 0 is 500,000.
+	BlobsInPart int
 }
 
 // Run looks at everything at one moment. Its error says that it could not; what it found wrong stands in the report.
@@ -77,32 +82,43 @@ func Run(ctx context.Context, s Stores) (_ *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
-	w := &walk{Stores: s, report: &Report{Rooms: map[string]int64{}, Findings: []Finding{}}, rules: map[string]Room{},
-		sizes: map[[sha256.Size]byte]int64{}, pairs: map[pair]claim{}}
+	w := &walk{Stores: s, report: &Report{Rooms: map[string]int64{}, Findings: []Finding{}}, rules: map[string]Room{}}
 	if w.Tell == nil {
 		w.Tell = func(int64, int64) {}
 	}
 	for _, r := range s.Rooms {
 		w.rules[r.Name] = r
 	}
-	if err := w.rows(ctx, x); err != nil {
+	if w.parts, err = w.partition(ctx, x); err != nil {
 		return nil, err
 	}
-	w.references()
-	if err := w.blobs(ctx, x); err != nil {
-		return nil, err
+	for w.part = range w.parts {
+		w.pairs, w.sizes = map[pair]claim{}, map[[sha256.Size]byte]int64{}
+		if err := w.rows(ctx, x); err != nil {
+			return nil, err
+		}
+		w.references()
+		if err := w.blobs(ctx, x); err != nil {
+			return nil, err
+		}
+		if err := w.orphans(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return w.report, w.orphans(ctx)
+	return w.report, nil
 }
 
-// walk is one check under way. It keeps some hundred bytes for each reference in memory.
+// walk is one check under way. It holds the references of one part of all blobs in memory, by the first byte of
+// their hashes, and goes over the rows once for each part; what is not about blobs it looks at in the first.
 type walk struct {
 	Stores
 	report *Report
 	rules  map[string]Room
-	pairs  map[pair]claim
-	sizes  map[[sha256.Size]byte]int64 // of blobs, as rows say
-	cut    bool                        // not all rows could be read
+
+	part, parts int
+	pairs       map[pair]claim
+	sizes       map[[sha256.Size]byte]int64 // of blobs, as rows say
+	cut         bool                        // not all rows could be read
 }
 
 // pair is a reference: somebody who refers, and what to.
@@ -118,6 +134,24 @@ type claim struct {
 	room   string
 }
 
+// partition counts the blobs that are referred to and says in how many parts to look at them.
+func (w *walk) partition(ctx context.Context, x *kv.Export) (parts int, err error) {
+	n := 0
+	for _, err := range w.Blobs.Referred(ctx, x) {
+		if errors.Is(err, kv.ErrDamaged) {
+			break // which is found again
+		}
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return min(1+n/cmp.Or(w.BlobsInPart, 500_000), 256), nil
+}
+
+// mine says whether a hash is in the part that is being looked at.
+func (w *walk) mine(firstByte byte) bool { return int(firstByte)*w.parts>>8 == w.part }
+
 // blobRoom is the room of package blob.
 const blobRoom = "blob/blob"
 
@@ -125,27 +159,42 @@ func (w *walk) rows(ctx context.Context, x *kv.Export) error {
 	last := ""
 	for row, err := range x.Rows(ctx) {
 		if errors.Is(err, kv.ErrDamaged) {
-			w.report.add("", last, "the rows after this key cannot be read: %v", err)
+			if w.part == 0 {
+				w.report.add("", last, "the rows after this key cannot be read: %v", err)
+			}
 			w.cut = true
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if w.report.Rows++; w.report.Rows%1000 == 0 {
-			w.Tell(w.report.Rows, 0)
-		}
 		rooms, key, err := kv.SplitKey(row.Key)
+		room := strings.Join(rooms, "/")
+		if w.part == 0 {
+			w.count(room)
+		}
 		if err != nil {
-			w.report.add("", hex.EncodeToString(row.Key), "the key is in no room")
+			w.addOnce("", hex.EncodeToString(row.Key), "the key is in no room")
 			continue
 		}
-		room := strings.Join(rooms, "/")
 		last = room + " " + readable(key)
-		w.report.Rooms[room]++
 		w.row(room, kv.KV{Key: key, Value: row.Value})
 	}
 	return nil
+}
+
+func (w *walk) count(room string) {
+	w.report.Rooms[room]++
+	if w.report.Rows++; w.report.Rows%1000 == 0 {
+		w.Tell(w.report.Rows, w.report.BlobBytes)
+	}
+}
+
+// addOnce reports what every part would find.
+func (w *walk) addOnce(room, key, problem string, args ...any) {
+	if w.part == 0 {
+		w.report.add(room, key, problem, args...)
+	}
 }
 
 // row looks at one row.
@@ -160,12 +209,15 @@ func (w *walk) row(room string, row kv.KV) {
 	}
 	err := rule(row, func(ref blob.Ref, owner string) { w.refers(room, row.Key, ref, owner) })
 	if err != nil {
-		w.report.add(room, readable(row.Key), "%v", err)
+		w.addOnce(room, readable(row.Key), "%v", err)
 	}
 }
 
 // refers notes that a row refers to a blob.
 func (w *walk) refers(room string, key []byte, ref blob.Ref, owner string) {
+	if !w.mine(ref.SHA256[0]) {
+		return
+	}
 	p := pair{ref.SHA256, owner}
 	c := w.pairs[p]
 	c.byRow, c.room = true, room
@@ -179,6 +231,7 @@ func (w *walk) refers(room string, key []byte, ref blob.Ref, owner string) {
 func (w *walk) blobRow(row kv.KV) {
 	hash, owner, ok := blob.ParseRow(row.Key)
 	switch {
+	case ok && len(row.Value) == 0 && !w.mine(hash[0]):
 	case ok && len(row.Value) == 0:
 		p := pair{hash, owner}
 		c := w.pairs[p]
@@ -187,7 +240,7 @@ func (w *walk) blobRow(row kv.KV) {
 		w.report.References++
 	case !ok && bytes.Equal(row.Key, kv.Key("hold")):
 	default:
-		w.report.add(blobRoom, readable(row.Key), "not a reference to a blob")
+		w.addOnce(blobRoom, readable(row.Key), "not a reference to a blob")
 	}
 }
 
@@ -249,11 +302,14 @@ func (w *walk) references() {
 func (w *walk) blobs(ctx context.Context, x *kv.Export) error {
 	for hash, err := range w.Blobs.Referred(ctx, x) {
 		if errors.Is(err, kv.ErrDamaged) {
-			w.report.add(blobRoom, "", "not all references can be read: %v", err)
+			w.addOnce(blobRoom, "", "not all references can be read: %v", err)
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if !w.mine(hash[0]) {
+			continue
 		}
 		w.report.Blobs++
 		size, problem, err := w.blob(ctx, hash)
@@ -308,7 +364,8 @@ func (w *walk) orphans(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !referred[name] {
+		first, err := strconv.ParseUint(name[:2], 16, 8)
+		if err == nil && w.mine(byte(first)) && !referred[name] {
 			w.report.Orphans++
 		}
 	}

@@ -124,19 +124,28 @@ func TestRun(t *testing.T) {
 			_, err := c.Blobs.Put(t.Context(), strings.NewReader("orphan"))
 			must(t, err)
 			tt.harm(t, c)
-			r, err := check.Run(t.Context(), c.Stores)
-			must(t, err)
-			if len(r.Findings) != len(tt.want) || r.OK() != (len(tt.want) == 0) {
-				t.Fatalf("findings %+v, want %d", r.Findings, len(tt.want))
-			}
-			for i, f := range r.Findings {
-				if got := f.Room + ": " + f.Problem; !strings.HasPrefix(got, tt.want[i]) {
-					t.Errorf("got %q, want %q", got, tt.want[i])
-				}
-			}
-			if r.Rooms["things"] < 2 || r.References < 2 || r.Blobs < 1 || r.Orphans < 1 {
-				t.Errorf("report %+v", r)
+			for _, inPart := range []int{0, 1} {
+				c.BlobsInPart = inPart
+				c.examine(t, tt.want)
 			}
 		})
+	}
+}
+
+// examine runs a check and compares what it finds.
+func (c *cloud) examine(t *testing.T, want []string) {
+	t.Helper()
+	r, err := check.Run(t.Context(), c.Stores)
+	must(t, err)
+	if len(r.Findings) != len(want) || r.OK() != (len(want) == 0) {
+		t.Fatalf("findings %+v, want %d", r.Findings, len(want))
+	}
+	for i, f := range r.Findings {
+		if got := f.Room + ": " + f.Problem; !strings.HasPrefix(got, want[i]) {
+			t.Errorf("got %q, want %q", got, want[i])
+		}
+	}
+	if r.Rooms["things"] < 2 || r.References < 2 || r.Blobs < 1 || r.Orphans < 1 {
+		t.Errorf("report %+v", r)
 	}
 }
