@@ -152,12 +152,10 @@ func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func startCloud(ts *testscript.TestScript, flags []string) {
-	var s *server
 	if store, shared := sharedStore(ts); shared {
-		s = startPair(ts, store, flags)
+		startPair(ts, store, flags)
 	} else {
-		s = &server{}
-		s.start(ts, ts.Getenv("LAMBENT_DATA"), flags)
+		new(server).start(ts, ts.Getenv("LAMBENT_DATA"), flags)
 	}
 	var running struct{ Endpoint, Domain string }
 	readJSON(ts, "server.json", &running)

@@ -56,7 +56,7 @@ func sharedStore(ts *testscript.TestScript) (string, bool) {
 }
 
 // startPair starts two servers with the same flags and hides them behind one address.
-func startPair(ts *testscript.TestScript, store string, flags []string) *server {
+func startPair(ts *testscript.TestScript, store string, flags []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	p := &pair{balancer: l, conns: map[net.Conn]bool{}}
@@ -75,7 +75,6 @@ func startPair(ts *testscript.TestScript, store string, flags []string) *server 
 	}
 	ts.Check(rewriteEndpoint(filepath.Join(data, "server.json"), "http://"+l.Addr().String()))
 	p.wg.Go(p.accept)
-	return s
 }
 
 // shareFiles copies what servers of one cloud have in common.
