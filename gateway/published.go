@@ -21,7 +21,9 @@ func (x *exchange) servePublished() bool {
 	}
 	x.service, x.operation = endpoint.Label, "request"
 	x.pace()
-	at.Caller = x.recognise(x.r.Context())
+	if at.Caller = x.recognise(x.r.Context()); !at.Caller.Anonymous {
+		at.Signed = x.claim.Service
+	}
 	if x.whole {
 		x.r.Body = io.NopCloser(bytes.NewReader(x.body))
 	}

@@ -43,8 +43,8 @@ func (w *writer) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Flush implements http.Flusher for those who do not use a ResponseController.
-func (w *writer) Flush() { _ = w.control.Flush() }
+// FlushError sends what was written. Until the next write any time may pass.
+func (w *writer) FlushError() error { return pushWriter{w}.sent() }
 
 // Unwrap serves http.ResponseController.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -91,12 +91,13 @@ type Request struct {
 	TraceID       string // X-Amzn-Trace-Id, need not be complete; "" makes a new one
 	ARN           string // the function as the client named it, alias or version included
 	LogTail       bool   // give back the end of the log
+	Sink          Sink   // takes the answer of a handler that streams; nil has it whole in the Result
 }
 
 // A Result is what came of an invocation that was run.
 type Result struct {
 	RequestID     string
-	Payload       []byte
+	Payload       []byte // nil when the answer went to Request.Sink
 	FunctionError string // "" or "Unhandled": then Payload is an error document
 	LogTail       []byte
 	Version       string // that ran
@@ -402,7 +403,7 @@ func (r *run) send(ctx context.Context) {
 	}
 	r.session.begin(&r.report, r.req.LogTail)
 	inv := Invocation{RequestID: r.report.requestID, TraceID: trace.Whole(trace.Amazon(ctx, r.req.TraceID, r.began)), ARN: r.req.ARN, Deadline: r.began.Add(r.fn.Timeout),
-		ClientContext: r.req.ClientContext, Payload: r.req.Payload}
+		ClientContext: r.req.ClientContext, Payload: r.req.Payload, Sink: r.req.Sink}
 	if inv.ARN == "" {
 		inv.ARN = r.fn.ARN
 	}
@@ -448,7 +449,7 @@ func (r *run) heard(e Event) outcome {
 	case Failed:
 		return failed(e)
 	case TooLarge:
-		return tooLarge()
+		return tooLarge(e)
 	}
 	return unstarted(e)
 }

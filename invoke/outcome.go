@@ -37,9 +37,13 @@ func failed(e Event) outcome {
 	return outcome{payload: e.Payload, failed: true}
 }
 
-func tooLarge() outcome {
+func tooLarge(e Event) outcome {
 	const kind = "Function.ResponseSizeTooLarge"
-	message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)
+	limit := MaxResponse
+	if e.Streamed {
+		limit = MaxStream
+	}
+	message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit)
 	return outcome{payload: document(kind, message), failed: true, status: "error", errorType: kind}
 }
 

@@ -36,6 +36,18 @@ type Invocation struct {
 	ClientContext   string // JSON, "" when none
 	CognitoIdentity string // JSON, "" when none
 	Payload         []byte
+
+	// Sink takes the answer of a handler that streams, while it is made; nil has it whole in the Event.
+	Sink Sink
+}
+
+// A Sink takes an answer as it comes. A Write that fails ends nothing: what follows is thrown away, and the function goes
+// on. It must not wait any longer once the call has ended.
+type Sink interface {
+	// Begin is called before the first Write, with the content type that the runtime gave, "" for none. A runtime whose
+	// connection breaks may begin again.
+	Begin(contentType string)
+	Write(p []byte) (int, error)
 }
 
 // EventKind says what an Event is about.
@@ -58,7 +70,11 @@ type Event struct {
 	Payload   []byte
 	ErrorType string // as the runtime's header says, may be ""
 	Size      int64
+	Streamed  bool // the answer, as far as there was one, went to the invocation's Sink
 }
 
 // MaxResponse is the largest payload that a function may answer with: 6 MB and 100 bytes.
 const MaxResponse = 6*1024*1024 + 100
+
+// MaxStream is the largest answer that a function may stream: 20 MB.
+const MaxStream = 20 * 1024 * 1024

@@ -184,4 +184,5 @@ type Published struct {
 	PathForm bool   // reached by path, so links must be relative to Prefix
 	Prefix   string // what was cut from the path, "" in the host form
 	Caller   cloud.Caller
+	Signed   string // service that the request was signed for, "" when no signature holds
 }

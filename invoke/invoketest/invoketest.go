@@ -6,8 +6,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -170,6 +172,22 @@ type Driver struct {
 
 var _ driver.Driver = (*Driver)(nil)
 
+// Add makes a program run for functions with that handler.
+func (d *Driver) Add(handler string, p Program) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.programs[handler] = p
+}
+
+func (d *Driver) program(spec driver.Spec) Program {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(spec.Argv) < 2 {
+		return nil
+	}
+	return d.programs[spec.Argv[1]]
+}
+
 // Started counts the sandboxes made so far.
 func (d *Driver) Started() int {
 	d.mu.Lock()
@@ -185,7 +203,8 @@ func (d *Driver) Close() error { return nil }
 
 // Start implements driver.Driver.
 func (d *Driver) Start(_ context.Context, spec driver.Spec) (driver.Sandbox, error) {
-	if len(spec.Argv) < 2 || d.programs[spec.Argv[1]] == nil {
+	program := d.program(spec)
+	if program == nil {
 		return nil, driver.ErrUnsupported
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -199,7 +218,7 @@ func (d *Driver) Start(_ context.Context, spec driver.Spec) (driver.Sandbox, err
 	b := &Box{id: id, spec: spec, ln: ln, base: "http://" + ln.Addr().String() + "/2018-06-01/runtime/", done: make(chan struct{})}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.client = &http.Client{Transport: &http.Transport{}}
-	go b.run(d.programs[spec.Argv[1]])
+	go b.run(program)
 	return b, nil
 }
 
@@ -317,6 +336,30 @@ func (b *Box) Next() (e Event, ok bool) {
 // Answer returns the handler's result.
 func (b *Box) Answer(id, body string) int { return b.post("invocation/"+id+"/response", body, "") }
 
+// Stream answers bit by bit: the chunks of parts are sent as they come. Parts that fail with an error end the answer with it
+// in the trailers.
+func (b *Box) Stream(id, contentType string, parts iter.Seq2[string, error]) int {
+	r, w := io.Pipe()
+	req, _ := http.NewRequestWithContext(b.ctx, "POST", b.base+"invocation/"+id+"/response", r)
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Lambda-Runtime-Function-Response-Mode", "streaming")
+	req.Trailer = http.Header{"Lambda-Runtime-Function-Error-Type": nil, "Lambda-Runtime-Function-Error-Body": nil}
+	go func() {
+		defer w.Close()
+		for part, err := range parts {
+			if err != nil {
+				req.Trailer.Set("Lambda-Runtime-Function-Error-Type", "Error")
+				req.Trailer.Set("Lambda-Runtime-Function-Error-Body", base64.StdEncoding.EncodeToString([]byte(`{"errorMessage":"`+err.Error()+`"}`)))
+				return
+			}
+			if _, err := io.WriteString(w, part); err != nil {
+				return
+			}
+		}
+	}()
+	return b.do(req)
+}
+
 // Fail returns the handler's error.
 func (b *Box) Fail(id, body, kind string) int { return b.post("invocation/"+id+"/error", body, kind) }
 
@@ -328,6 +371,10 @@ func (b *Box) post(path, body, kind string) int {
 	if kind != "" {
 		req.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
 	}
+	return b.do(req)
+}
+
+func (b *Box) do(req *http.Request) int {
 	resp, err := b.client.Do(req)
 	if err != nil {
 		return 0

@@ -91,8 +91,12 @@ func (c *conn) stem() bool {
 }
 
 func (c *conn) response(id []byte) bool {
-	if !c.line.claim(id) {
+	sink, ok := c.line.claim(id)
+	if !ok {
 		return c.swallow() && c.reply(400, "InvalidRequestID", "Invalid request ID")
+	}
+	if sink != nil && c.req.streaming {
+		return c.stream(sink)
 	}
 	body, err := c.body(invoke.MaxResponse)
 	switch {
@@ -103,16 +107,39 @@ func (c *conn) response(id []byte) bool {
 		c.line.release()
 		return false
 	}
-	e := invoke.Event{Kind: invoke.Answered, Payload: body}
-	if c.req.trailerError != "" { // a streaming handler that failed after it had begun to answer
-		e = invoke.Event{Kind: invoke.Failed, Payload: c.req.trailerBody, ErrorType: c.req.trailerError}
-	}
-	c.line.finish(e)
+	c.answered(invoke.Event{Kind: invoke.Answered, Payload: body})
 	return c.write202()
 }
 
+// stream hands an answer on while it is made.
+func (c *conn) stream(sink invoke.Sink) bool {
+	if err := c.goOn(); err != nil {
+		c.line.release()
+		return false
+	}
+	sink.Begin(string(c.req.kind))
+	switch err := c.req.copyBody(c.r, sink, invoke.MaxStream); {
+	case err == errTooLarge:
+		c.line.finish(invoke.Event{Kind: invoke.TooLarge, Size: c.req.size, Streamed: true})
+		return c.swallow() && c.reply(413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size ("+strconv.Itoa(invoke.MaxStream)+" bytes).")
+	case err != nil:
+		c.line.release()
+		return false
+	}
+	c.answered(invoke.Event{Kind: invoke.Answered, Streamed: true})
+	return c.write202()
+}
+
+// answered hands over what the handler returned, unless the trailers say that it failed after it had begun to answer.
+func (c *conn) answered(e invoke.Event) {
+	if c.req.trailerError != "" {
+		e = invoke.Event{Kind: invoke.Failed, Payload: c.req.trailerBody, ErrorType: c.req.trailerError, Streamed: e.Streamed}
+	}
+	c.line.finish(e)
+}
+
 func (c *conn) failure(id []byte) bool {
-	if !c.line.claim(id) {
+	if _, ok := c.line.claim(id); !ok {
 		return c.swallow() && c.reply(400, "InvalidRequestID", "Invalid request ID")
 	}
 	return c.document(invoke.Failed)
@@ -144,17 +171,22 @@ func (c *conn) document(kind invoke.EventKind) bool {
 	return c.write202()
 }
 
-// body reads the request's body, after telling a client that waits for it to go on.
+// body reads the request's body.
 func (c *conn) body(limit int64) ([]byte, error) {
-	if c.req.expect {
-		c.wmu.Lock()
-		err := c.flush(append(c.begin(), "HTTP/1.1 100 Continue\r\n\r\n"...))
-		c.wmu.Unlock()
-		if err != nil {
-			return nil, err
-		}
+	if err := c.goOn(); err != nil {
+		return nil, err
 	}
 	return c.req.readBody(c.r, limit)
+}
+
+// goOn tells a client that waits for it to send its body.
+func (c *conn) goOn() error {
+	if !c.req.expect {
+		return nil
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	return c.flush(append(c.begin(), "HTTP/1.1 100 Continue\r\n\r\n"...))
 }
 
 const accepted = "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"status\":\"OK\"}\n"

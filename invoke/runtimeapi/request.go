@@ -16,6 +16,8 @@ const (
 	maxHead    = 2 << 20
 	maxHeaders = 128
 	maxTarget  = 1024 // of the path
+
+	streamBuffer = 16 << 10
 )
 
 var errTooLarge = errors.New("body larger than allowed")
@@ -40,6 +42,8 @@ type request struct {
 	method    []byte
 	path      []byte // without query
 	errorType []byte
+	kind      []byte // Content-Type
+	streaming bool   // the body is an answer in the making
 	close     bool
 	expect    bool // the client waits for "100 Continue"
 	chunked   bool
@@ -54,7 +58,7 @@ type request struct {
 
 // readHead reads the head of the next request. io.EOF before its first byte is the orderly end.
 func (q *request) readHead(r *bufio.Reader) error {
-	*q = request{method: q.method[:0], path: q.path[:0], errorType: q.errorType[:0]}
+	*q = request{method: q.method[:0], path: q.path[:0], errorType: q.errorType[:0], kind: q.kind[:0]}
 	line, err := readLine(r)
 	if err != nil {
 		return err
@@ -130,6 +134,14 @@ func (q *request) header(line []byte, length *int64) error {
 		if is(name, "connection") && is(value, "close") {
 			q.close = true
 		}
+	case len("content-type"):
+		if is(name, "content-type") && len(value) <= 256 {
+			q.kind = append(q.kind[:0], value...)
+		}
+	case len(headerMode):
+		if is(name, headerMode) {
+			q.streaming = is(value, "streaming")
+		}
 	case len(headerErrorType):
 		if is(name, headerErrorType) && len(value) <= 256 {
 			q.errorType = append(q.errorType[:0], value...)
@@ -139,6 +151,7 @@ func (q *request) header(line []byte, length *int64) error {
 }
 
 const (
+	headerMode      = "lambda-runtime-function-response-mode"
 	headerErrorType = "lambda-runtime-function-error-type"
 	headerErrorBody = "lambda-runtime-function-error-body"
 )
@@ -178,6 +191,34 @@ func (q *request) readBody(r *bufio.Reader, limit int64) ([]byte, error) {
 			return nil, err
 		}
 		q.size, q.left = q.size+q.left, 0
+	}
+}
+
+// copyBody hands the body on as it arrives, up to limit bytes. Where to does not take it, it is read all the same.
+func (q *request) copyBody(r *bufio.Reader, to io.Writer, limit int64) error {
+	buf := make([]byte, streamBuffer)
+	for total := int64(0); ; {
+		if q.chunked && q.left == 0 {
+			if err := q.nextChunk(r); err != nil {
+				return err
+			}
+		}
+		if q.left == 0 {
+			q.done = true
+			return nil
+		}
+		n, err := r.Read(buf[:min(q.left, streamBuffer)])
+		q.left -= int64(n)
+		if total += int64(n); total > limit {
+			q.size = total
+			return errTooLarge
+		}
+		if _, failed := to.Write(buf[:n]); failed != nil {
+			to = io.Discard
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

@@ -2,7 +2,7 @@
 // 2018-06-01 over HTTP/1.1, on a listener that only the sandbox can reach.
 //
 //	GET  /2018-06-01/runtime/invocation/next           wait for work; answers with the event
-//	POST /2018-06-01/runtime/invocation/{id}/response  what the handler returned
+//	POST /2018-06-01/runtime/invocation/{id}/response  what the handler returned, or returns bit by bit
 //	POST /2018-06-01/runtime/invocation/{id}/error     how the handler failed
 //	POST /2018-06-01/runtime/init/error                the handler could not be loaded
 //	GET  /lambent/stem/next                            a stem cell waits for its function
@@ -47,6 +47,7 @@ type line struct {
 	idle       *conn              // waits in "next"
 	pending    *invoke.Invocation // sent while nobody waited
 	current    string             // request id under way
+	sink       invoke.Sink        // of that; may be nil
 	reading    bool               // one connection reads an answer: so a sandbox costs the memory of one
 	stem       *conn              // waits in "stem/next"
 	assigned   bool
@@ -100,7 +101,7 @@ func (l *line) Send(inv *invoke.Invocation) error {
 	if c == nil {
 		l.pending = inv
 	} else {
-		l.current = inv.RequestID
+		l.current, l.sink = inv.RequestID, inv.Sink
 	}
 	l.mu.Unlock()
 	if c == nil {
@@ -184,7 +185,7 @@ func (l *line) askNext(c *conn) (inv *invoke.Invocation, ok bool) {
 	first := !l.ready
 	l.ready = true
 	if inv = l.pending; inv != nil {
-		l.pending, l.current = nil, inv.RequestID
+		l.pending, l.current, l.sink = nil, inv.RequestID, inv.Sink
 	} else {
 		l.idle = c
 	}
@@ -219,14 +220,14 @@ func (l *line) waiting(c *conn) bool {
 }
 
 // claim lets a connection read the answer to the invocation id, and no other at the same time.
-func (l *line) claim(id []byte) bool {
+func (l *line) claim(id []byte) (sink invoke.Sink, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.reading || l.current == "" || l.current != string(id) {
-		return false
+		return nil, false
 	}
 	l.reading = true
-	return true
+	return l.sink, true
 }
 
 // claimInit lets a connection read why the function cannot start.
@@ -251,7 +252,7 @@ func (l *line) release() {
 func (l *line) finish(e invoke.Event) {
 	l.mu.Lock()
 	e.RequestID = l.current
-	l.current = ""
+	l.current, l.sink = "", nil
 	l.reading = false
 	if e.Kind == invoke.InitFailed {
 		l.initFailed = true

@@ -330,3 +330,59 @@ func BenchmarkInvocation(b *testing.B) {
 		<-talk.Events()
 	}
 }
+
+// sink is what a caller has heard of an answer.
+type sink struct {
+	kind  string
+	parts chan string
+}
+
+func (s *sink) Begin(contentType string) { s.kind = contentType }
+func (s *sink) Write(p []byte) (int, error) {
+	s.parts <- string(p)
+	return len(p), nil
+}
+
+// TestStream sends an answer in two parts, of which the first arrives before the second is made.
+func TestStream(t *testing.T) {
+	for _, tt := range []struct {
+		name, trailers string
+		want           invoke.Event
+	}{
+		{"whole", "0\r\n\r\n", invoke.Event{Kind: invoke.Answered, RequestID: "id-1", Streamed: true}},
+		{"fails half way", "0\r\nLambda-Runtime-Function-Error-Type: Oops\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n",
+			invoke.Event{Kind: invoke.Failed, RequestID: "id-1", Streamed: true, ErrorType: "Oops", Payload: []byte("{}")}},
+		{"too large", "1400000\r\n" + strings.Repeat("x", 20<<20) + "\r\n0\r\n\r\n", invoke.Event{Kind: invoke.TooLarge, RequestID: "id-1", Streamed: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			talk, addr := open(t)
+			nc, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			io.WriteString(nc, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
+			event(t, talk)
+			s := &sink{parts: make(chan string, 1)}
+			if err := talk.Send(&invoke.Invocation{RequestID: "id-1", Payload: []byte("{}"), Sink: s}); err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(nc, "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nContent-Type: text/x\r\n"+
+				"Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+			if got := <-s.parts; got != "one" || s.kind != "text/x" {
+				t.Errorf("first part %q of %s", got, s.kind)
+			}
+			go func() {
+				for range s.parts {
+				}
+			}()
+			io.WriteString(nc, "3\r\ntwo\r\n"+tt.trailers)
+			got := event(t, talk)
+			close(s.parts)
+			got.Size = 0
+			if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
+				t.Errorf("event %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}

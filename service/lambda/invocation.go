@@ -128,8 +128,13 @@ func ownRole(c cloud.Caller) bool {
 }
 
 func (s *Service) call(ctx context.Context, c cloud.Caller, r reference, at *target, payload []byte, clientContext string, tail bool) (*invoke.Result, error) {
+	return s.callInto(ctx, c, r, at, payload, clientContext, tail, nil)
+}
+
+// callInto is call for an answer that may be streamed.
+func (s *Service) callInto(ctx context.Context, c cloud.Caller, r reference, at *target, payload []byte, clientContext string, tail bool, sink invoke.Sink) (*invoke.Result, error) {
 	res, err := s.Invoker.Call(ctx, at.function, &invoke.Request{
-		Payload: payload, ClientContext: clientContext, RequestID: requestID(c), TraceID: c.Trace, ARN: r.qualified(r.qualifier), LogTail: tail})
+		Payload: payload, ClientContext: clientContext, RequestID: requestID(c), TraceID: c.Trace, ARN: r.qualified(r.qualifier), LogTail: tail, Sink: sink})
 	var throttled *invoke.Throttled
 	switch {
 	case errors.As(err, &throttled):

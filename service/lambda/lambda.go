@@ -54,16 +54,22 @@ type Roles interface {
 	Assumable(ctx context.Context, account, roleARN, principal string) (bool, error)
 }
 
+// Identities knows the policies of who signs requests. No is a *cloud.Fault with the code "AccessDenied".
+type Identities interface {
+	Authorize(ctx context.Context, c cloud.Caller, action string, resources []string) error
+}
+
 // Config is what a Service is made of.
 type Config struct {
-	KV      *kv.Store // a room of its own
-	Blobs   *blob.Store
-	Invoker *invoke.Invoker
-	Objects Objects
-	Roles   Roles          // nil: every well-formed role is taken
-	Domain  string         // what the cloud calls itself: "localhost:4566"
-	Members invoke.Members // processes that share the store; nil when this one is alone
-	Log     *slog.Logger   // nil: nothing is logged
+	KV         *kv.Store // a room of its own
+	Blobs      *blob.Store
+	Invoker    *invoke.Invoker
+	Objects    Objects
+	Roles      Roles          // nil: every well-formed role is taken
+	Identities Identities     // nil: none but root may call a URL that asks for signatures
+	Domain     string         // what the cloud calls itself: "localhost:4566"
+	Members    invoke.Members // processes that share the store; nil when this one is alone
+	Log        *slog.Logger   // nil: nothing is logged
 }
 
 // Service is the Lambda service.
@@ -140,6 +146,7 @@ func (s *Service) Service() service.Service {
 			service.Op("GetAccountSettings", s.getAccountSettings),
 			service.On(service.Op("Invoke", s.invoke), named(func(in *InvokeInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
 			service.On(service.Op("InvokeAsync", s.invokeAsync), named(func(in *InvokeAsyncInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
+			service.On(service.Op("InvokeWithResponseStream", s.invokeWithStream), named(func(in *InvokeWithResponseStreamInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
 			service.On(service.Op("GetFunctionCodeSigningConfig", s.getCodeSigningConfig), named(func(in *GetFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("GetRuntimeManagementConfig", s.getRuntimeManagementConfig), named(func(in *GetRuntimeManagementConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("PutRuntimeManagementConfig", s.putRuntimeManagementConfig), named(func(in *PutRuntimeManagementConfigInput) *string { return in.FunctionName })),

@@ -46,16 +46,6 @@ func parseURLTarget(c cloud.Caller, name, qualifier *string) (reference, error) 
 	return r, err
 }
 
-func checkURL(auth, mode string) error {
-	switch {
-	case auth == "AWS_IAM":
-		return cloud.NotImplemented("AuthType AWS_IAM of function URLs")
-	case mode == "RESPONSE_STREAM":
-		return cloud.NotImplemented("InvokeMode RESPONSE_STREAM of function URLs")
-	}
-	return nil
-}
-
 func noURL() error { return notFound("The resource you requested does not exist.") }
 
 func (r reference) loadURL(ctx context.Context, rd kv.Reader) (*urlRow, error) {
@@ -74,9 +64,6 @@ func (s *Service) createURL(ctx context.Context, c cloud.Caller, in *CreateFunct
 	}
 	now := stamp(c.Now)
 	u := &urlRow{ID: newURLID(), Auth: *in.AuthType, Mode: cloud.Or(in.InvokeMode, "BUFFERED"), Created: *now, Modified: *now, Cors: in.Cors}
-	if err := checkURL(u.Auth, u.Mode); err != nil {
-		return nil, err
-	}
 	err = s.KV.Update(ctx, func(tx *kv.Tx) error {
 		if _, _, err := r.find(ctx, tx); err != nil {
 			return orElse(gone(err), notFound("Function does not exist"))
@@ -139,9 +126,6 @@ func (s *Service) updateURL(ctx context.Context, c cloud.Caller, in *UpdateFunct
 			u.Cors = in.Cors
 		}
 		u.Modified = *stamp(c.Now)
-		if err := checkURL(u.Auth, u.Mode); err != nil {
-			return err
-		}
 		return kv.PutRow(tx, r.urlKey(r.qualifier), u)
 	})
 	if err != nil {

@@ -138,7 +138,6 @@ func TestURLAccess(t *testing.T) {
 		}
 	}
 	b.fails(&lambda.CreateFunctionUrlConfigInput{FunctionName: new("f"), AuthType: new("NONE")}, "ResourceConflictException", "FunctionUrlConfig exists for this Lambda function")
-	b.fails(&lambda.UpdateFunctionUrlConfigInput{FunctionName: new("f"), AuthType: new("AWS_IAM")}, "NotImplemented", "AWS_IAM")
 	b.fails(&lambda.ListFunctionUrlConfigsInput{FunctionName: new("none")}, "ResourceNotFoundException", "Function does not exist")
 	if l := must[lambda.ListFunctionUrlConfigsOutput](b, &lambda.ListFunctionUrlConfigsInput{FunctionName: new("f")}); len(l.FunctionUrlConfigs) != 1 {
 		t.Errorf("list = %+v", l)

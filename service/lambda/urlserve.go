@@ -45,13 +45,13 @@ func (s *Service) serveURL(w http.ResponseWriter, r *http.Request, at service.Pu
 		preflight(w, u.Cors, origin)
 		return
 	}
-	answer, err := s.callURL(r, at, to, u)
-	if err != nil {
+	if err := s.answerURL(w, r, at, to, u, origin); err != nil {
 		s.urlFault(w, err)
-		return
 	}
-	writeAnswer(w, answer, u.Cors, origin)
 }
+
+// errURLFunction is what a client sees of a function that fails.
+var errURLFunction = cloud.Faultf("InternalServerErrorException", "Internal Server Error").WithStatus(http.StatusBadGateway)
 
 var errURLForbidden = cloud.Faultf("AccessDeniedException", "Forbidden. For troubleshooting Function URL authorization issues, see: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html").WithStatus(403)
 
@@ -69,31 +69,71 @@ func (s *Service) urlTarget(ctx context.Context, id string) (to reference, u *ur
 	return to, u, err
 }
 
-// callURL runs the function, if its policy lets everyone in: AuthType NONE alone does not.
-func (s *Service) callURL(r *http.Request, at service.Published, to reference, u *urlRow) (*urlAnswer, error) {
+// answerURL runs the function, if the request may, and sends its answer.
+func (s *Service) answerURL(w http.ResponseWriter, r *http.Request, at service.Published, to reference, u *urlRow, origin string) error {
 	ctx := r.Context()
 	snap, err := s.snapshot(ctx, to)
 	if err != nil {
-		return nil, orElse(gone(err), errURLForbidden)
+		return orElse(gone(err), errURLForbidden)
 	}
-	who := access{action: "lambda:InvokeFunctionUrl", keys: map[string]string{"lambda:functionurlauthtype": u.Auth}}
-	if !snap.policies[to.qualifier].allows(who) {
-		return nil, errURLForbidden
+	if err := s.admitURL(ctx, at, to, u, snap.policies[to.qualifier]); err != nil {
+		return err
 	}
 	event, err := urlEvent(r, at, to, u)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c := at.Caller
 	c.Account, c.Region = to.account, to.region
-	res, err := s.call(ctx, c, to, snap.targets[to.qualifier].pick(), event, "", false)
+	version := snap.targets[to.qualifier].pick()
+	if u.Mode == "RESPONSE_STREAM" {
+		t, err := s.open(ctx, c, to, version, event, "", false)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		return streamURL(w, t, u.Cors, origin)
+	}
+	res, err := s.call(ctx, c, to, version, event, "", false)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if res.FunctionError != "" {
-		return nil, cloud.Faultf("InternalServerErrorException", "Internal Server Error").WithStatus(http.StatusBadGateway)
+		return errURLFunction
 	}
-	return parseAnswer(res.Payload), nil
+	writeAnswer(w, parseAnswer(res.Payload), u.Cors, origin)
+	return nil
+}
+
+// admitURL asks who may call a URL. With AuthType NONE the function's policy must let everyone in: the type alone does
+// not. With AWS_IAM the request is signed, and the policies of the one who signed or the function's own let it happen;
+// another account needs both.
+func (s *Service) admitURL(ctx context.Context, at service.Published, to reference, u *urlRow, policy *policyRow) error {
+	const action = "lambda:InvokeFunctionUrl"
+	who := access{action: action, keys: map[string]string{"lambda:functionurlauthtype": u.Auth}}
+	if u.Auth != "AWS_IAM" {
+		if !policy.allows(who) {
+			return errURLForbidden
+		}
+		return nil
+	}
+	c := at.Caller
+	if at.Signed != "lambda" {
+		return errURLForbidden
+	}
+	who.principal = principal{AWS: c.ARN}
+	own, byPolicy := c.Account == to.account, policy.allows(who)
+	if own && (c.Root || byPolicy) || byPolicy && c.Root {
+		return nil
+	}
+	if s.Identities == nil || !own && !byPolicy {
+		return errURLForbidden
+	}
+	err := s.Identities.Authorize(ctx, c, action, []string{to.qualified(to.qualifier)})
+	if cloud.FaultCode(err) == "AccessDenied" {
+		return errURLForbidden
+	}
+	return err
 }
 
 func (s *Service) urlFault(w http.ResponseWriter, err error) {
@@ -159,6 +199,9 @@ func urlEvent(r *http.Request, at service.Published, to reference, u *urlRow) ([
 			event["body"], event["isBase64Encoded"] = base64.StdEncoding.EncodeToString(body), true
 		}
 	}
+	if u.Auth == "AWS_IAM" {
+		signed(event, at.Caller)
+	}
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return nil, fmt.Errorf("function URL event: %w", err)
@@ -167,6 +210,14 @@ func urlEvent(r *http.Request, at service.Published, to reference, u *urlRow) ([
 		return nil, payloadTooLarge(len(payload), false)
 	}
 	return payload, nil
+}
+
+// signed says in an event who signed the request.
+func signed(event map[string]any, c cloud.Caller) {
+	in := event["requestContext"].(map[string]any)
+	in["accountId"], in["authentication"] = c.Account, nil
+	in["authorizer"] = map[string]any{"iam": map[string]any{"accessKey": c.AccessKeyID, "accountId": c.Account, "callerId": c.UserID,
+		"cognitoIdentity": nil, "principalOrgId": nil, "userArn": c.ARN, "userId": c.UserID}}
 }
 
 func scheme(c cloud.Caller) string {
@@ -210,16 +261,21 @@ func parseAnswer(payload []byte) *urlAnswer {
 		return &urlAnswer{status: http.StatusBadGateway, headers: plain.headers, body: []byte(`{"Message":"Internal Server Error"}`)}
 	}
 	a := &urlAnswer{status: status, headers: map[string]string{"Content-Type": "application/json"}, cookies: full.Cookies, body: unquote(full.Body)}
-	for name, value := range full.Headers {
-		maps.DeleteFunc(a.headers, func(have, _ string) bool { return strings.EqualFold(have, name) })
-		a.headers[name] = string(unquote(value))
-	}
+	a.setHeaders(full.Headers)
 	if full.Base64 {
 		if decoded, err := base64.StdEncoding.DecodeString(string(a.body)); err == nil {
 			a.body = decoded
 		}
 	}
 	return a
+}
+
+// setHeaders puts the function's headers over ours.
+func (a *urlAnswer) setHeaders(given map[string]json.RawMessage) {
+	for name, value := range given {
+		maps.DeleteFunc(a.headers, func(have, _ string) bool { return strings.EqualFold(have, name) })
+		a.headers[name] = string(unquote(value))
+	}
 }
 
 // unquote is the text of a JSON string, and any other JSON as it stands.
