@@ -281,6 +281,16 @@ func TestBackupOfNothing(t *testing.T) {
 	}
 }
 
+// TestOtherKeys: a store that was put into the data folder of another cloud is refused.
+func TestOtherKeys(t *testing.T) {
+	dir := firstFormat(t)
+	t.Run("serve", func(t *testing.T) { start(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"}) })
+	if err := os.Remove(filepath.Join(dir, masterKeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, cli.FlagValues{"data": dir, "listen": "127.0.0.1:0"}, "another master key", dir, "restore a backup")
+}
+
 // TestNewerStore: a store that a newer version wrote is refused by all.
 func TestNewerStore(t *testing.T) {
 	dir := firstFormat(t)

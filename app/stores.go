@@ -28,7 +28,16 @@ const (
 )
 
 // openStores opens the stores of a cloud that serves.
-func (p *cloudParts) openStores() error { return p.openStoresIn(upgrade.Store) }
+func (p *cloudParts) openStores() error {
+	if err := p.openStoresIn(upgrade.Store); err != nil {
+		return err
+	}
+	err := upgrade.Belongs(context.Background(), p.store, p.master)
+	if errors.Is(err, upgrade.ErrOtherKeys) {
+		return fmt.Errorf("%w than the one in %s; serve the store with the data folder that it came with, or restore a backup, which has both", err, p.data.path)
+	}
+	return err
+}
 
 // openStoresIn opens the ordered store, whose format it asks of readFormat, and the store of large bytes.
 func (p *cloudParts) openStoresIn(readFormat func(context.Context, *kv.Store) (int, error)) error {

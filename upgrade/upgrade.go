@@ -11,10 +11,14 @@
 //
 //	("format")     row{Format}: the format of the store; absent in format 1
 //	("restoring")  empty value: a restore into this store has begun and has not ended
+//	("keys")       a digest of the master key with which secrets in the store are sealed
 package upgrade
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -28,6 +32,8 @@ const Format = 2
 var (
 	// ErrNewer says that a newer version of the program wrote the store.
 	ErrNewer = errors.New("the store was written by a newer version")
+	// ErrOtherKeys says that the store belongs to a cloud with another master key.
+	ErrOtherKeys = errors.New("the store belongs to a cloud with another master key")
 	// ErrRestoring says that a restore into the store has not ended.
 	ErrRestoring = errors.New("a restore into this store did not end")
 )
@@ -35,6 +41,7 @@ var (
 var (
 	formatKey    = kv.Key("format")
 	restoringKey = kv.Key("restoring")
+	keysKey      = kv.Key("keys")
 )
 
 type row struct{ Format int }
@@ -121,4 +128,24 @@ func BeginRestore(ctx context.Context, root *kv.Store) error {
 // EndRestore takes the mark away.
 func EndRestore(ctx context.Context, root *kv.Store) error {
 	return room(root).Update(ctx, func(tx *kv.Tx) error { tx.Delete(restoringKey); return nil })
+}
+
+// Belongs says whether the store is of the cloud with this master key: ErrOtherKeys when it is not. A store that does
+// not know its cloud's yet is told. The digest says nothing of the key.
+func Belongs(ctx context.Context, root *kv.Store, master []byte) error {
+	mac := hmac.New(sha256.New, master)
+	mac.Write([]byte("lambent store"))
+	want := mac.Sum(nil)
+	return room(root).Update(ctx, func(tx *kv.Tx) error {
+		known, err := tx.Get(ctx, keysKey)
+		switch {
+		case err != nil:
+			return err
+		case known == nil:
+			tx.Set(keysKey, want)
+		case !bytes.Equal(known, want):
+			return ErrOtherKeys
+		}
+		return nil
+	})
 }

@@ -66,3 +66,13 @@ func TestRestore(t *testing.T) {
 		t.Errorf("a store in use: %v", err)
 	}
 }
+
+func TestBelongs(t *testing.T) {
+	s := kvtest.Mem(t)
+	for range 2 {
+		must(t, Belongs(t.Context(), s, []byte("one key")))
+	}
+	if err := Belongs(t.Context(), s, []byte("another")); !errors.Is(err, ErrOtherKeys) {
+		t.Errorf("another key: %v", err)
+	}
+}
