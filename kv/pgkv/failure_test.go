@@ -312,6 +312,16 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestTargetSessionAttributes: what people put into URLs of several hosts does no harm.
+func TestTargetSessionAttributes(t *testing.T) {
+	where := kvtest.Schema(t, database(t))
+	for _, attrs := range []string{"read-write", "primary", "any"} {
+		e := open(t, change(t, where, func(u *url.URL) { u.RawQuery += "&target_session_attrs=" + attrs }), pgkv.Options{})
+		commit(t, e, driver.Op{Kind: driver.Delete, Key: []byte{2}})
+		check(t, e.Close())
+	}
+}
+
 // TestOpenTogether: servers that start at the same time on an empty database make one store.
 func TestOpenTogether(t *testing.T) {
 	where := kvtest.Schema(t, database(t))

@@ -87,9 +87,8 @@ func config(rawURL string, o Options) (*pgxpool.Config, error) {
 	c.AfterConnect = connected
 	cc := c.ConnConfig
 	cc.ConnectTimeout = min(cmpOr(cc.ConnectTimeout, 5*time.Second), 5*time.Second)
-	if cc.ValidateConnect == nil {
-		cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
-	}
+	// Not as the URL may say: "read-write" asks for the default of transactions, which is read-only here.
+	cc.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
 		"default_transaction_isolation":       "serializable", // of a view's only read
