@@ -53,7 +53,6 @@ type OperationModel struct {
 	Wrapper     string // awsQuery: element around the result, "GetUserResult"
 	InputRoot   string // restXml: root element of the request body, where the model names one
 	InputNS     string // restXml: namespace of that element
-	EventStream bool   // input or output is an event stream
 	NoAuth      bool   // authtype none: an unsigned call is allowed
 	Checksum    string // "required", or the member that names the algorithm (httpChecksum); "" when none
 }

@@ -66,7 +66,7 @@ func apiModel() *service.API {
 			{Name: "GetRuntimeManagementConfig", Method: "GET", URI: "/2021-07-20/functions/{FunctionName}/runtime-management-config", Input: reflect.TypeFor[GetRuntimeManagementConfigInput](), Output: reflect.TypeFor[GetRuntimeManagementConfigOutput]()},
 			{Name: "Invoke", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/invocations", Input: reflect.TypeFor[InvokeInput](), Output: reflect.TypeFor[InvokeOutput]()},
 			{Name: "InvokeAsync", Method: "POST", URI: "/2014-11-13/functions/{FunctionName}/invoke-async", Input: reflect.TypeFor[InvokeAsyncInput](), Output: reflect.TypeFor[InvokeAsyncOutput](), Status: 202},
-			{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Input: reflect.TypeFor[InvokeWithResponseStreamInput](), Output: reflect.TypeFor[InvokeWithResponseStreamOutput](), EventStream: true},
+			{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Input: reflect.TypeFor[InvokeWithResponseStreamInput](), Output: reflect.TypeFor[InvokeWithResponseStreamOutput]()},
 			{Name: "ListAliases", Method: "GET", URI: "/2015-03-31/functions/{FunctionName}/aliases", Input: reflect.TypeFor[ListAliasesInput](), Output: reflect.TypeFor[ListAliasesOutput]()},
 			{Name: "ListCapacityProviders", Method: "GET", URI: "/2025-11-30/capacity-providers", Input: reflect.TypeFor[ListCapacityProvidersInput](), Output: reflect.TypeFor[ListCapacityProvidersOutput]()},
 			{Name: "ListCodeSigningConfigs", Method: "GET", URI: "/2020-04-22/code-signing-configs", Input: reflect.TypeFor[ListCodeSigningConfigsInput](), Output: reflect.TypeFor[ListCodeSigningConfigsOutput]()},

@@ -224,9 +224,6 @@ func (g *generator) operation(name string, o *operation) {
 	if o.Input != nil && o.Input.XMLNamespace != nil {
 		g.p(", InputNS: %q", o.Input.XMLNamespace.URI)
 	}
-	if g.streamsEvents(o.Input) || g.streamsEvents(o.Output) {
-		g.p(", EventStream: true")
-	}
 	if o.AuthType == "none" || slices.Contains(o.Auth, "smithy.api#noAuth") {
 		g.p(", NoAuth: true")
 	}
@@ -236,18 +233,6 @@ func (g *generator) operation(name string, o *operation) {
 		g.p(", Checksum: %q", c.RequestAlgorithmMember)
 	}
 	g.p("},\n")
-}
-
-func (g *generator) streamsEvents(r *ref) bool {
-	if r == nil {
-		return false
-	}
-	for _, m := range g.model.Shapes.m[r.Shape].refs() {
-		if g.model.Shapes.m[m.Shape].EventStream {
-			return true
-		}
-	}
-	return false
 }
 
 func (g *generator) errorModel(name string, s *shape) {

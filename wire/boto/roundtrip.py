@@ -223,7 +223,8 @@ def main():
     print("seed", seed, file=sys.stderr)
     for svc, operations in wanted.items():
         client = boto3.client(svc, endpoint_url=endpoint, config=Config(
-            inject_host_prefix=False, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=20))
+            inject_host_prefix=False, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=20,
+            request_min_compression_size_bytes=1))  # so that operations which may compress do
         for name in operations:
             try:
                 model = client.meta.service_model.operation_model(name)

@@ -5485,7 +5485,7 @@ func apiKinesis() *service.API {
 		Operations: []service.OperationModel{
 			{Name: "GetRecords", Method: "POST", URI: "/", Input: reflect.TypeFor[KinesisGetRecordsInput](), Output: reflect.TypeFor[KinesisGetRecordsOutput]()},
 			{Name: "PutRecords", Method: "POST", URI: "/", Input: reflect.TypeFor[KinesisPutRecordsInput](), Output: reflect.TypeFor[KinesisPutRecordsOutput]()},
-			{Name: "SubscribeToShard", Method: "POST", URI: "/", Input: reflect.TypeFor[KinesisSubscribeToShardInput](), Output: reflect.TypeFor[KinesisSubscribeToShardOutput](), EventStream: true},
+			{Name: "SubscribeToShard", Method: "POST", URI: "/", Input: reflect.TypeFor[KinesisSubscribeToShardInput](), Output: reflect.TypeFor[KinesisSubscribeToShardOutput]()},
 		},
 		Errors: []service.ErrorModel{
 			{Name: "AccessDeniedException", Sender: true, Type: reflect.TypeFor[KinesisAccessDeniedException]()},
@@ -5818,7 +5818,7 @@ func apiLambda() *service.API {
 		Operations: []service.OperationModel{
 			{Name: "CreateFunction", Method: "POST", URI: "/2015-03-31/functions", Input: reflect.TypeFor[LambdaCreateFunctionInput](), Output: reflect.TypeFor[LambdaFunctionConfiguration](), Status: 201},
 			{Name: "Invoke", Method: "POST", URI: "/2015-03-31/functions/{FunctionName}/invocations", Input: reflect.TypeFor[LambdaInvokeInput](), Output: reflect.TypeFor[LambdaInvokeOutput]()},
-			{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Input: reflect.TypeFor[LambdaInvokeWithResponseStreamInput](), Output: reflect.TypeFor[LambdaInvokeWithResponseStreamOutput](), EventStream: true},
+			{Name: "InvokeWithResponseStream", Method: "POST", URI: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", Input: reflect.TypeFor[LambdaInvokeWithResponseStreamInput](), Output: reflect.TypeFor[LambdaInvokeWithResponseStreamOutput]()},
 		},
 		Errors: []service.ErrorModel{
 			{Name: "CodeArtifactUserDeletedException", Status: 409, Sender: true, Type: reflect.TypeFor[LambdaCodeArtifactUserDeletedException]()},
@@ -6495,7 +6495,7 @@ func apiLogs() *service.API {
 		Operations: []service.OperationModel{
 			{Name: "FilterLogEvents", Method: "POST", URI: "/", Input: reflect.TypeFor[LogsFilterLogEventsInput](), Output: reflect.TypeFor[LogsFilterLogEventsOutput]()},
 			{Name: "PutLogEvents", Method: "POST", URI: "/", Input: reflect.TypeFor[LogsPutLogEventsInput](), Output: reflect.TypeFor[LogsPutLogEventsOutput]()},
-			{Name: "StartLiveTail", Method: "POST", URI: "/", Input: reflect.TypeFor[LogsStartLiveTailInput](), Output: reflect.TypeFor[LogsStartLiveTailOutput](), EventStream: true},
+			{Name: "StartLiveTail", Method: "POST", URI: "/", Input: reflect.TypeFor[LogsStartLiveTailInput](), Output: reflect.TypeFor[LogsStartLiveTailOutput]()},
 		},
 		Errors: []service.ErrorModel{
 			{Name: "AccessDeniedException", Sender: true, Type: reflect.TypeFor[LogsAccessDeniedException]()},
@@ -7422,7 +7422,7 @@ func apiS3() *service.API {
 			{Name: "ListObjectsV2", Method: "GET", URI: "/{Bucket}?list-type=2", Input: reflect.TypeFor[S3ListObjectsV2Input](), Output: reflect.TypeFor[S3ListObjectsV2Output]()},
 			{Name: "PutBucketLifecycleConfiguration", Method: "PUT", URI: "/{Bucket}?lifecycle", Input: reflect.TypeFor[S3PutBucketLifecycleConfigurationInput](), Output: reflect.TypeFor[S3PutBucketLifecycleConfigurationOutput](), Checksum: "required"},
 			{Name: "PutObject", Method: "PUT", URI: "/{Bucket}/{Key+}", Input: reflect.TypeFor[S3PutObjectInput](), Output: reflect.TypeFor[S3PutObjectOutput](), Checksum: "ChecksumAlgorithm"},
-			{Name: "SelectObjectContent", Method: "POST", URI: "/{Bucket}/{Key+}?select&select-type=2", Input: reflect.TypeFor[S3SelectObjectContentInput](), Output: reflect.TypeFor[S3SelectObjectContentOutput](), InputRoot: "SelectObjectContentRequest", InputNS: "http://s3.amazonaws.com/doc/2006-03-01/", EventStream: true},
+			{Name: "SelectObjectContent", Method: "POST", URI: "/{Bucket}/{Key+}?select&select-type=2", Input: reflect.TypeFor[S3SelectObjectContentInput](), Output: reflect.TypeFor[S3SelectObjectContentOutput](), InputRoot: "SelectObjectContentRequest", InputNS: "http://s3.amazonaws.com/doc/2006-03-01/"},
 		},
 		Errors: []service.ErrorModel{
 			{Name: "EncryptionTypeMismatch", Status: 400, Sender: true, Type: reflect.TypeFor[S3EncryptionTypeMismatch]()},
