@@ -123,7 +123,11 @@ func (b *batch) send(ctx context.Context, each func(stmt int, row [][]byte)) err
 		}
 		_, _ = rr.Close() // Close below has the error as well
 	}
-	return results.Close()
+	err := results.Close()
+	if fromStandby(err) {
+		_ = b.c.pg.Close(ctx) // the pool makes a new one, to the primary
+	}
+	return err
 }
 
 // number reads an integer of 8 bytes.

@@ -41,7 +41,7 @@ func (e *Engine) refusal(err *pgconn.PgError) error {
 		return fmt.Errorf("%w: the disk of %s: %s", driver.ErrFull, e.where, err.Message)
 	case "53200": // out of shared memory: the locks of what was read
 		return fmt.Errorf("%w: %s: %s; raise max_pred_locks_per_transaction there", driver.ErrUnavailable, e.where, err.Message)
-	case "25006": // read-only transaction: a standby
+	case standbyReadOnly, standbySerializable:
 		return fmt.Errorf("%w: %s is a standby, which takes no writes", driver.ErrUnavailable, e.where)
 	case "3F000": // no schema
 		return fmt.Errorf("kv: %s: %s; make the schema public, or name another with search_path in the URL", e.where, err.Message)
@@ -55,6 +55,18 @@ func (e *Engine) refusal(err *pgconn.PgError) error {
 		return what(driver.ErrUnavailable)
 	}
 	return what(errors.New("kv: the store refused a statement"))
+}
+
+// What a standby answers to a transaction that would write, and to any serializable one.
+const (
+	standbyReadOnly     = "25006"
+	standbySerializable = "0A000"
+)
+
+// fromStandby says whether err is the answer of a server that has become a standby: then the connection is of no use.
+func fromStandby(err error) bool {
+	refused := (*pgconn.PgError)(nil)
+	return errors.As(err, &refused) && (refused.Code == standbyReadOnly || refused.Code == standbySerializable)
 }
 
 // outcomeUnknown says whether a commit that ended with err may have happened. An error that the server
