@@ -7,6 +7,7 @@ import (
 	"lambent/invoke"
 	"lambent/invoke/runtimeapi"
 	"lambent/runtimes"
+	"lambent/runtimes/dotnet"
 	"lambent/runtimes/java"
 	"lambent/runtimes/nodejs"
 	"lambent/runtimes/provided"
@@ -20,7 +21,14 @@ import (
 // languages are the runtimes in the binary. With fallback "none" a function runs on the version that it names or not at all.
 func languages(fallback string, shelf runtimes.Shelf) *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
-	set := runtimes.NewSet(nodejs.New(nodejs.Search(home)), python.New(python.Search(home)), ruby.New(ruby.Search(home)), java.New(java.Search(home), shelf), provided.Runtime{})
+	set := runtimes.NewSet(
+		nodejs.New(nodejs.Search(home)),
+		python.New(python.Search(home)),
+		ruby.New(ruby.Search(home)),
+		java.New(java.Search(home), shelf),
+		dotnet.New(dotnet.Search(), shelf),
+		provided.Runtime{},
+	)
 	if fallback == "none" {
 		set.Exact()
 	}

@@ -54,12 +54,15 @@ shim java-uploads "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '$dir/java/
 
 # What lambent runtimes add brings, and what the functions of the tests carry with them.
 runtimes=$here/../../runtimes
-want=$(cat "$runtimes"/java/pom.xml "$runtimes"/java/testdata/pom.xml | sha256sum)
+want=$(cat "$runtimes"/java/pom.xml "$runtimes"/java/testdata/pom.xml "$runtimes"/dotnet/client/Client.cs | sha256sum)
 if [ "$(cat "$dir/.installed-runtimes" 2>/dev/null || true)" != "$want" ]; then
   rm -rf "$dir/.installed-runtimes" "$dir/runtimes" "$dir/java-events"
   say "installing AWS's runtime client for Java"
   mvn -q -B -f "$runtimes/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/runtimes/java" -DincludeScope=runtime >/dev/null
   mvn -q -B -f "$runtimes/java/testdata/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/java-events" -DincludeScope=runtime >/dev/null
+  say "compiling the runtime client for .NET"
+  mkdir -p "$dir/runtimes/dotnet"
+  mcs -optimize+ -r:System.Runtime.Serialization.dll -out:"$dir/runtimes/dotnet/lambent-runtime.exe" "$runtimes/dotnet/client/Client.cs"
   printf '%s\n' "$want" >"$dir/.installed-runtimes"
 fi
 
