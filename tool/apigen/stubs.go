@@ -36,6 +36,7 @@ var stubs = []struct{ source, version, operations string }{
 	{"iot-data", "2015-05-28", "Publish GetThingShadow"},
 	{"kinesis", "2013-12-02", "PutRecords GetRecords SubscribeToShard"},
 	{"kms", "2014-11-01", "Encrypt GenerateDataKey"},
+	{"lexv2-runtime", "2020-08-07", "RecognizeText StartConversation"},
 	{"lambda", "2015-03-31", "CreateFunction Invoke InvokeWithResponseStream"},
 	{"logs", "2014-03-28", "PutLogEvents FilterLogEvents StartLiveTail"},
 	{"pipes", "2015-10-07", "CreatePipe ListPipes"},

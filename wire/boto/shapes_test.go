@@ -5808,6 +5808,351 @@ type KmsGenerateDataKeyOutput struct {
 	KeyMaterialId          *string
 }
 
+// apiLexv2_runtime returns what the API model says of Lex Runtime V2 2020-08-07.
+func apiLexv2_runtime() *service.API {
+	return &service.API{
+		Name: "lexv2-runtime", ServiceID: "Lex Runtime V2", Version: "2020-08-07",
+		Endpoint: "runtime-v2-lex", SigningName: "lex",
+		Protocols:    []service.Protocol{service.RestJSON},
+		TargetPrefix: "", XMLNamespace: "", Global: false, QueryErrors: false,
+		Operations: []service.OperationModel{
+			{Name: "RecognizeText", Method: "POST", URI: "/bots/{botId}/botAliases/{botAliasId}/botLocales/{localeId}/sessions/{sessionId}/text", Input: reflect.TypeFor[Lexv2_runtimeRecognizeTextInput](), Output: reflect.TypeFor[Lexv2_runtimeRecognizeTextOutput]()},
+			{Name: "StartConversation", Method: "POST", URI: "/bots/{botId}/botAliases/{botAliasId}/botLocales/{localeId}/sessions/{sessionId}/conversation", Input: reflect.TypeFor[Lexv2_runtimeStartConversationInput](), Output: reflect.TypeFor[Lexv2_runtimeStartConversationOutput]()},
+		},
+		Errors: []service.ErrorModel{
+			{Name: "AccessDeniedException", Status: 403, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeAccessDeniedException]()},
+			{Name: "BadGatewayException", Status: 502, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeBadGatewayException]()},
+			{Name: "ConflictException", Status: 409, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeConflictException]()},
+			{Name: "DependencyFailedException", Status: 424, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeDependencyFailedException]()},
+			{Name: "InternalServerException", Status: 500, Type: reflect.TypeFor[Lexv2_runtimeInternalServerException]()},
+			{Name: "ResourceNotFoundException", Status: 404, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeResourceNotFoundException]()},
+			{Name: "ThrottlingException", Status: 429, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeThrottlingException]()},
+			{Name: "ValidationException", Status: 400, Sender: true, Type: reflect.TypeFor[Lexv2_runtimeValidationException]()},
+		},
+	}
+}
+
+type Lexv2_runtimeRecognizeTextInput struct {
+	_                 struct{}                   `shape:"RecognizeTextRequest"`
+	BotId             *string                    `name:"botId" in:"uri"`
+	BotAliasId        *string                    `name:"botAliasId" in:"uri"`
+	LocaleId          *string                    `name:"localeId" in:"uri"`
+	SessionId         *string                    `name:"sessionId" in:"uri"`
+	Text              *string                    `name:"text" sensitive:""`
+	SessionState      *Lexv2_runtimeSessionState `name:"sessionState"`
+	RequestAttributes map[string]string          `name:"requestAttributes"`
+}
+
+type Lexv2_runtimeSessionState struct {
+	_                    struct{}                     `shape:"SessionState"`
+	DialogAction         *Lexv2_runtimeDialogAction   `name:"dialogAction"`
+	Intent               *Lexv2_runtimeIntent         `name:"intent"`
+	ActiveContexts       []Lexv2_runtimeActiveContext `name:"activeContexts"`
+	SessionAttributes    map[string]string            `name:"sessionAttributes"`
+	OriginatingRequestId *string                      `name:"originatingRequestId"`
+	RuntimeHints         *Lexv2_runtimeRuntimeHints   `name:"runtimeHints"`
+}
+
+type Lexv2_runtimeDialogAction struct {
+	_                    struct{}                    `shape:"DialogAction"`
+	Type                 *string                     `name:"type"`
+	SlotToElicit         *string                     `name:"slotToElicit"`
+	SlotElicitationStyle *string                     `name:"slotElicitationStyle"`
+	SubSlotToElicit      *Lexv2_runtimeElicitSubSlot `name:"subSlotToElicit"`
+}
+
+type Lexv2_runtimeElicitSubSlot struct {
+	_               struct{}                    `shape:"ElicitSubSlot"`
+	Name            *string                     `name:"name"`
+	SubSlotToElicit *Lexv2_runtimeElicitSubSlot `name:"subSlotToElicit"`
+}
+
+type Lexv2_runtimeIntent struct {
+	_                 struct{}                     `shape:"Intent"`
+	Name              *string                      `name:"name"`
+	Slots             map[string]Lexv2_runtimeSlot `name:"slots"`
+	State             *string                      `name:"state"`
+	ConfirmationState *string                      `name:"confirmationState"`
+}
+
+type Lexv2_runtimeSlot struct {
+	_        struct{}                     `shape:"Slot"`
+	Value    *Lexv2_runtimeValue          `name:"value"`
+	Shape    *string                      `name:"shape"`
+	Values   []Lexv2_runtimeSlot          `name:"values"`
+	SubSlots map[string]Lexv2_runtimeSlot `name:"subSlots"`
+}
+
+type Lexv2_runtimeValue struct {
+	_                struct{} `shape:"Value"`
+	OriginalValue    *string  `name:"originalValue"`
+	InterpretedValue *string  `name:"interpretedValue"`
+	ResolvedValues   []string `name:"resolvedValues"`
+}
+
+type Lexv2_runtimeActiveContext struct {
+	_                 struct{}                              `shape:"ActiveContext"`
+	Name              *string                               `name:"name"`
+	TimeToLive        *Lexv2_runtimeActiveContextTimeToLive `name:"timeToLive"`
+	ContextAttributes map[string]string                     `name:"contextAttributes" e.sensitive:""`
+}
+
+type Lexv2_runtimeActiveContextTimeToLive struct {
+	_                   struct{} `shape:"ActiveContextTimeToLive"`
+	TimeToLiveInSeconds *int32   `name:"timeToLiveInSeconds"`
+	TurnsToLive         *int32   `name:"turnsToLive"`
+}
+
+type Lexv2_runtimeRuntimeHints struct {
+	_         struct{}                                              `shape:"RuntimeHints"`
+	SlotHints map[string]map[string]Lexv2_runtimeRuntimeHintDetails `name:"slotHints"`
+}
+
+type Lexv2_runtimeRuntimeHintDetails struct {
+	_                 struct{}                                   `shape:"RuntimeHintDetails"`
+	RuntimeHintValues []Lexv2_runtimeRuntimeHintValue            `name:"runtimeHintValues"`
+	SubSlotHints      map[string]Lexv2_runtimeRuntimeHintDetails `name:"subSlotHints"`
+}
+
+type Lexv2_runtimeRuntimeHintValue struct {
+	_      struct{} `shape:"RuntimeHintValue"`
+	Phrase *string  `name:"phrase"`
+}
+
+type Lexv2_runtimeRecognizeTextOutput struct {
+	_                   struct{}                          `shape:"RecognizeTextResponse"`
+	Messages            []Lexv2_runtimeMessage            `name:"messages"`
+	SessionState        *Lexv2_runtimeSessionState        `name:"sessionState"`
+	Interpretations     []Lexv2_runtimeInterpretation     `name:"interpretations"`
+	RequestAttributes   map[string]string                 `name:"requestAttributes"`
+	SessionId           *string                           `name:"sessionId"`
+	RecognizedBotMember *Lexv2_runtimeRecognizedBotMember `name:"recognizedBotMember"`
+}
+
+type Lexv2_runtimeMessage struct {
+	_                 struct{}                        `shape:"Message"`
+	Content           *string                         `name:"content" sensitive:""`
+	ContentType       *string                         `name:"contentType"`
+	ImageResponseCard *Lexv2_runtimeImageResponseCard `name:"imageResponseCard"`
+}
+
+type Lexv2_runtimeImageResponseCard struct {
+	_        struct{}              `shape:"ImageResponseCard"`
+	Title    *string               `name:"title"`
+	Subtitle *string               `name:"subtitle"`
+	ImageUrl *string               `name:"imageUrl"`
+	Buttons  []Lexv2_runtimeButton `name:"buttons"`
+}
+
+type Lexv2_runtimeButton struct {
+	_     struct{} `shape:"Button"`
+	Text  *string  `name:"text"`
+	Value *string  `name:"value"`
+}
+
+type Lexv2_runtimeInterpretation struct {
+	_                    struct{}                        `shape:"Interpretation"`
+	NluConfidence        *Lexv2_runtimeConfidenceScore   `name:"nluConfidence"`
+	SentimentResponse    *Lexv2_runtimeSentimentResponse `name:"sentimentResponse"`
+	Intent               *Lexv2_runtimeIntent            `name:"intent"`
+	InterpretationSource *string                         `name:"interpretationSource"`
+}
+
+type Lexv2_runtimeConfidenceScore struct {
+	_     struct{} `shape:"ConfidenceScore"`
+	Score *float64 `name:"score"`
+}
+
+type Lexv2_runtimeSentimentResponse struct {
+	_              struct{}                     `shape:"SentimentResponse"`
+	Sentiment      *string                      `name:"sentiment"`
+	SentimentScore *Lexv2_runtimeSentimentScore `name:"sentimentScore"`
+}
+
+type Lexv2_runtimeSentimentScore struct {
+	_        struct{} `shape:"SentimentScore"`
+	Positive *float64 `name:"positive"`
+	Negative *float64 `name:"negative"`
+	Neutral  *float64 `name:"neutral"`
+	Mixed    *float64 `name:"mixed"`
+}
+
+type Lexv2_runtimeRecognizedBotMember struct {
+	_       struct{} `shape:"RecognizedBotMember"`
+	BotId   *string  `name:"botId"`
+	BotName *string  `name:"botName"`
+}
+
+type Lexv2_runtimeAccessDeniedException struct {
+	_       struct{} `shape:"AccessDeniedException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeResourceNotFoundException struct {
+	_       struct{} `shape:"ResourceNotFoundException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeValidationException struct {
+	_       struct{} `shape:"ValidationException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeThrottlingException struct {
+	_       struct{} `shape:"ThrottlingException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeInternalServerException struct {
+	_       struct{} `shape:"InternalServerException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeConflictException struct {
+	_       struct{} `shape:"ConflictException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeDependencyFailedException struct {
+	_       struct{} `shape:"DependencyFailedException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeBadGatewayException struct {
+	_       struct{} `shape:"BadGatewayException"`
+	Message *string  `name:"message"`
+}
+
+type Lexv2_runtimeStartConversationInput struct {
+	_                  struct{}                                                         `shape:"StartConversationRequest" payload:"requestEventStream"`
+	BotId              *string                                                          `name:"botId" in:"uri"`
+	BotAliasId         *string                                                          `name:"botAliasId" in:"uri"`
+	LocaleId           *string                                                          `name:"localeId" in:"uri"`
+	SessionId          *string                                                          `name:"sessionId" in:"uri"`
+	ConversationMode   *string                                                          `name:"conversationMode" wire:"x-amz-lex-conversation-mode" in:"header"`
+	RequestEventStream service.Events[Lexv2_runtimeStartConversationRequestEventStream] `name:"requestEventStream" in:"payload"`
+}
+
+type Lexv2_runtimeStartConversationRequestEventStream struct {
+	_                       struct{} `shape:"StartConversationRequestEventStream" union:""`
+	ConfigurationEvent      *Lexv2_runtimeConfigurationEvent
+	AudioInputEvent         *Lexv2_runtimeAudioInputEvent
+	DTMFInputEvent          *Lexv2_runtimeDTMFInputEvent
+	TextInputEvent          *Lexv2_runtimeTextInputEvent
+	PlaybackCompletionEvent *Lexv2_runtimePlaybackCompletionEvent
+	DisconnectionEvent      *Lexv2_runtimeDisconnectionEvent
+}
+
+type Lexv2_runtimeConfigurationEvent struct {
+	_                     struct{}                   `shape:"ConfigurationEvent"`
+	RequestAttributes     map[string]string          `name:"requestAttributes"`
+	ResponseContentType   *string                    `name:"responseContentType"`
+	SessionState          *Lexv2_runtimeSessionState `name:"sessionState"`
+	WelcomeMessages       []Lexv2_runtimeMessage     `name:"welcomeMessages"`
+	DisablePlayback       *bool                      `name:"disablePlayback"`
+	EventId               *string                    `name:"eventId"`
+	ClientTimestampMillis *int64                     `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimeAudioInputEvent struct {
+	_                     struct{} `shape:"AudioInputEvent"`
+	AudioChunk            []byte   `name:"audioChunk"`
+	ContentType           *string  `name:"contentType"`
+	EventId               *string  `name:"eventId"`
+	ClientTimestampMillis *int64   `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimeDTMFInputEvent struct {
+	_                     struct{} `shape:"DTMFInputEvent"`
+	InputCharacter        *string  `name:"inputCharacter" sensitive:""`
+	EventId               *string  `name:"eventId"`
+	ClientTimestampMillis *int64   `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimeTextInputEvent struct {
+	_                     struct{} `shape:"TextInputEvent"`
+	Text                  *string  `name:"text" sensitive:""`
+	EventId               *string  `name:"eventId"`
+	ClientTimestampMillis *int64   `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimePlaybackCompletionEvent struct {
+	_                     struct{} `shape:"PlaybackCompletionEvent"`
+	EventId               *string  `name:"eventId"`
+	ClientTimestampMillis *int64   `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimeDisconnectionEvent struct {
+	_                     struct{} `shape:"DisconnectionEvent"`
+	EventId               *string  `name:"eventId"`
+	ClientTimestampMillis *int64   `name:"clientTimestampMillis"`
+}
+
+type Lexv2_runtimeStartConversationOutput struct {
+	_                   struct{}                                                          `shape:"StartConversationResponse" payload:"responseEventStream"`
+	ResponseEventStream service.Events[Lexv2_runtimeStartConversationResponseEventStream] `name:"responseEventStream" in:"payload"`
+}
+
+type Lexv2_runtimeStartConversationResponseEventStream struct {
+	_                         struct{} `shape:"StartConversationResponseEventStream" union:""`
+	PlaybackInterruptionEvent *Lexv2_runtimePlaybackInterruptionEvent
+	TranscriptEvent           *Lexv2_runtimeTranscriptEvent
+	IntentResultEvent         *Lexv2_runtimeIntentResultEvent
+	TextResponseEvent         *Lexv2_runtimeTextResponseEvent
+	AudioResponseEvent        *Lexv2_runtimeAudioResponseEvent
+	HeartbeatEvent            *Lexv2_runtimeHeartbeatEvent
+	AccessDeniedException     *Lexv2_runtimeAccessDeniedException     `exception:""`
+	ResourceNotFoundException *Lexv2_runtimeResourceNotFoundException `exception:""`
+	ValidationException       *Lexv2_runtimeValidationException       `exception:""`
+	ThrottlingException       *Lexv2_runtimeThrottlingException       `exception:""`
+	InternalServerException   *Lexv2_runtimeInternalServerException   `exception:""`
+	ConflictException         *Lexv2_runtimeConflictException         `exception:""`
+	DependencyFailedException *Lexv2_runtimeDependencyFailedException `exception:""`
+	BadGatewayException       *Lexv2_runtimeBadGatewayException       `exception:""`
+}
+
+type Lexv2_runtimePlaybackInterruptionEvent struct {
+	_               struct{} `shape:"PlaybackInterruptionEvent"`
+	EventReason     *string  `name:"eventReason"`
+	CausedByEventId *string  `name:"causedByEventId"`
+	EventId         *string  `name:"eventId"`
+}
+
+type Lexv2_runtimeTranscriptEvent struct {
+	_          struct{} `shape:"TranscriptEvent"`
+	Transcript *string  `name:"transcript"`
+	EventId    *string  `name:"eventId"`
+}
+
+type Lexv2_runtimeIntentResultEvent struct {
+	_                   struct{}                          `shape:"IntentResultEvent"`
+	InputMode           *string                           `name:"inputMode"`
+	Interpretations     []Lexv2_runtimeInterpretation     `name:"interpretations"`
+	SessionState        *Lexv2_runtimeSessionState        `name:"sessionState"`
+	RequestAttributes   map[string]string                 `name:"requestAttributes"`
+	SessionId           *string                           `name:"sessionId"`
+	EventId             *string                           `name:"eventId"`
+	RecognizedBotMember *Lexv2_runtimeRecognizedBotMember `name:"recognizedBotMember"`
+}
+
+type Lexv2_runtimeTextResponseEvent struct {
+	_        struct{}               `shape:"TextResponseEvent"`
+	Messages []Lexv2_runtimeMessage `name:"messages"`
+	EventId  *string                `name:"eventId"`
+}
+
+type Lexv2_runtimeAudioResponseEvent struct {
+	_           struct{} `shape:"AudioResponseEvent"`
+	AudioChunk  []byte   `name:"audioChunk"`
+	ContentType *string  `name:"contentType"`
+	EventId     *string  `name:"eventId"`
+}
+
+type Lexv2_runtimeHeartbeatEvent struct {
+	_       struct{} `shape:"HeartbeatEvent"`
+	EventId *string  `name:"eventId"`
+}
+
 // apiLambda returns what the API model says of Lambda 2015-03-31.
 func apiLambda() *service.API {
 	return &service.API{
@@ -9690,6 +10035,7 @@ func apis() []*service.API {
 		apiIot_data(),
 		apiKinesis(),
 		apiKms(),
+		apiLexv2_runtime(),
 		apiLambda(),
 		apiLogs(),
 		apiPipes(),
