@@ -92,7 +92,6 @@ func (s *Service) row(ctx context.Context, c cloud.Caller, name *string) (fn *fu
 }
 
 func (s *Service) getAccountSettings(ctx context.Context, c cloud.Caller, _ *GetAccountSettingsInput) (*GetAccountSettingsOutput, error) {
-	const gigabyte = 1 << 30
 	usage := &AccountUsage{FunctionCount: new(int64(0)), TotalCodeSize: new(int64(0))}
 	sum := 0
 	err := s.KV.View(ctx, func(rd kv.Reader) error {
@@ -101,27 +100,14 @@ func (s *Service) getAccountSettings(ctx context.Context, c cloud.Caller, _ *Get
 			return err
 		}
 		sum = reservedSum(row)
-		versions, err := rd.Scan(ctx, kv.Prefix(c.Account, c.Region, "version"))
-		if err != nil {
-			return err
-		}
-		for _, row := range versions {
-			var v versionRow
-			if err := kv.DecodeRow(row.Value, &v); err != nil {
-				return err
-			}
-			*usage.TotalCodeSize += v.Code.Size
-			if v.Number == 0 {
-				*usage.FunctionCount++
-			}
-		}
-		return nil
+		*usage.TotalCodeSize, *usage.FunctionCount, err = countStorage(ctx, rd, c.Account, c.Region)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &GetAccountSettingsOutput{AccountUsage: usage, AccountLimit: &AccountLimit{
-		TotalCodeSize: new(int64(75 * gigabyte)), CodeSizeUnzipped: new(int64(invoke.MaxCode)), CodeSizeZipped: new(int64(52_428_800)),
+		TotalCodeSize: new(int64(maxStorage)), CodeSizeUnzipped: new(int64(invoke.MaxCode)), CodeSizeZipped: new(int64(52_428_800)),
 		ConcurrentExecutions: new(int32(invoke.DefaultConcurrency)), UnreservedConcurrentExecutions: new(int32(invoke.DefaultConcurrency - sum)),
 	}}, nil
 }

@@ -58,9 +58,18 @@ func (s *Service) createFunction(ctx context.Context, c cloud.Caller, in *Create
 			return err
 		}
 		fn := &functionRow{Created: c.Now, Tags: maps.Clone(in.Tags)}
+		if err := checkSignature(ctx, tx, c, r.functionID, cloud.Val(in.CodeSigningConfigArn)); err != nil {
+			return err
+		}
+		if err := useCodeSigning(ctx, tx, c, r.functionID, fn, cloud.Val(in.CodeSigningConfigArn)); err != nil {
+			return err
+		}
+		if err := charge(ctx, tx, r.account, r.region, v.Code.Size); err != nil {
+			return err
+		}
 		s.link(tx, r.functionID, v)
 		if cloud.Val(in.Publish) {
-			if out, err = s.publish(tx, r.functionID, fn, v, nil, c); err != nil {
+			if out, err = s.publish(ctx, tx, r.functionID, fn, v, nil, c); err != nil {
 				return err
 			}
 		}
@@ -94,8 +103,6 @@ func refuseCreate(in *CreateFunctionInput) error {
 	switch {
 	case cloud.Val(in.PackageType) == "Image" || in.Code.ImageUri != nil || in.ImageConfig != nil:
 		return cloud.NotImplemented("PackageType Image")
-	case in.CodeSigningConfigArn != nil:
-		return cloud.NotImplemented("CodeSigningConfigArn")
 	case cloud.Val(in.Code.SourceKMSKeyArn) != "":
 		return cloud.NotImplemented("SourceKMSKeyArn")
 	case in.TenancyConfig != nil:
@@ -213,7 +220,13 @@ func (s *Service) updateFunctionCode(ctx context.Context, c cloud.Caller, in *Up
 	}
 	dry := cloud.Val(in.DryRun)
 	return s.update(ctx, c, r, in.RevisionId, dry, cloud.Val(in.Publish), func(tx *kv.Tx, v *versionRow) error {
+		if err := s.checkSigned(ctx, tx, c, r); err != nil {
+			return err
+		}
 		if ref != v.Code && !dry {
+			if err := charge(ctx, tx, r.account, r.region, ref.Size-v.Code.Size); err != nil {
+				return err
+			}
 			s.Blobs.Unlink(tx, v.Code, r.owner(0))
 			s.Blobs.Link(tx, ref, r.owner(0))
 		}
@@ -259,12 +272,26 @@ func (s *Service) updateFunctionConfiguration(ctx context.Context, c cloud.Calle
 			if err != nil {
 				return err
 			}
+			if len(layers) > 0 {
+				if err := s.checkSigned(ctx, tx, c, r); err != nil {
+					return err
+				}
+			}
 			s.unlink(tx, r.functionID, v)
 			v.Layers = layers
 			s.link(tx, r.functionID, v)
 		}
 		return s.checkRuntime(v)
 	})
+}
+
+// checkSigned is checkSignature for a function that is there.
+func (s *Service) checkSigned(ctx context.Context, tx *kv.Tx, c cloud.Caller, r reference) error {
+	fn, err := r.load(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return checkSignature(ctx, tx, c, r.functionID, fn.CodeSigning)
 }
 
 // readLayers is useLayers ahead of the transaction, for what takes long.
@@ -341,7 +368,7 @@ func (s *Service) update(ctx context.Context, c cloud.Caller, r reference, revis
 			if err != nil {
 				return err
 			}
-			numbered, err := s.publish(tx, r.functionID, fn, v, nil, c)
+			numbered, err := s.publish(ctx, tx, r.functionID, fn, v, nil, c)
 			if err != nil {
 				return err
 			}
@@ -367,7 +394,7 @@ func (s *Service) deleteFunction(ctx context.Context, c cloud.Caller, in *Delete
 	}
 	switch {
 	case r.qualifier == "":
-		err = s.deleteWhole(ctx, r)
+		err = s.deleteWhole(ctx, c, r)
 	case r.qualifier == latest:
 		err = invalid("$LATEST version cannot be deleted without deleting the function.")
 	case isNumber(r.qualifier):
@@ -381,7 +408,7 @@ func (s *Service) deleteFunction(ctx context.Context, c cloud.Caller, in *Delete
 	return &DeleteFunctionOutput{StatusCode: new(int32(204))}, nil
 }
 
-func (s *Service) deleteWhole(ctx context.Context, r reference) error {
+func (s *Service) deleteWhole(ctx context.Context, c cloud.Caller, r reference) error {
 	var gone []*versionRow
 	err := s.KV.Update(ctx, func(tx *kv.Tx) error {
 		gone = nil
@@ -393,13 +420,21 @@ func (s *Service) deleteWhole(ctx context.Context, r reference) error {
 		if err != nil {
 			return err
 		}
+		var size int64
 		for _, row := range versions {
 			var v versionRow
 			if err := kv.DecodeRow(row.Value, &v); err != nil {
 				return err
 			}
 			s.unlink(tx, r.functionID, &v)
+			size += v.Code.Size
 			gone = append(gone, &v)
+		}
+		if err := charge(ctx, tx, r.account, r.region, -size); err != nil {
+			return err
+		}
+		if err := useCodeSigning(ctx, tx, c, r.functionID, fn, ""); err != nil {
+			return err
 		}
 		if err := s.dropURLs(ctx, tx, r.functionID); err != nil {
 			return err

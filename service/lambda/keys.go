@@ -62,6 +62,7 @@ type functionRow struct {
 	Published     string            // build of $LATEST that LastVersion was made of
 	Reserved      *int32            `json:",omitempty"`
 	Tags          map[string]string `json:",omitempty"`
+	CodeSigning   string            `json:",omitempty"` // ARN of its configuration
 	RecursiveLoop string            `json:",omitempty"`
 	RuntimeUpdate map[string]string `json:",omitempty"` // qualifier → UpdateRuntimeOn
 }

@@ -15,6 +15,9 @@
 //	(a, r, "layer", name)                  which number a layer gave out last
 //	(a, r, "layerversion", name, n)        one version of a layer
 //	(a, r, "layerpolicy", name, n)         which other accounts may use it
+//	(a, r, "codesigning", id)              whose signatures functions ask for
+//	(a, r, "codesigninguse", id, name)     a function that does
+//	(a, r, "storage")                      sum of the code of all versions, zipped
 //	("url", id)                            which function a URL is
 //
 // The package of each version is a blob that its row references; the last reference to go lets the sweep take it. A
@@ -25,8 +28,8 @@
 // A function is Active, and an update Successful, as soon as its operation answers; the replies say Pending and
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
-// third is refused. Recursive calls are not detected, whatever the recursion configuration says, and the account's total
-// code size is told but not bounded. Container images, file systems, dead-letter queues, provisioned concurrency and
+// third is refused. Recursive calls are not detected, whatever the recursion configuration says. Nothing signs
+// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, dead-letter queues, provisioned concurrency and
 // event source mappings are not there yet and say so.
 package lambda
 
@@ -147,11 +150,27 @@ func (s *Service) Service() service.Service {
 			service.On(service.Op("Invoke", s.invoke), named(func(in *InvokeInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
 			service.On(service.Op("InvokeAsync", s.invokeAsync), named(func(in *InvokeAsyncInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
 			service.On(service.Op("InvokeWithResponseStream", s.invokeWithStream), named(func(in *InvokeWithResponseStreamInput) *string { return in.FunctionName })).As("lambda:InvokeFunction"),
-			service.On(service.Op("GetFunctionCodeSigningConfig", s.getCodeSigningConfig), named(func(in *GetFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetFunctionCodeSigningConfig", s.getFunctionCodeSigning), named(func(in *GetFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("GetRuntimeManagementConfig", s.getRuntimeManagementConfig), named(func(in *GetRuntimeManagementConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("PutRuntimeManagementConfig", s.putRuntimeManagementConfig), named(func(in *PutRuntimeManagementConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("GetFunctionRecursionConfig", s.getRecursionConfig), named(func(in *GetFunctionRecursionConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("PutFunctionRecursionConfig", s.putRecursionConfig), named(func(in *PutFunctionRecursionConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("PutFunctionCodeSigningConfig", s.putFunctionCodeSigning), named(func(in *PutFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteFunctionCodeSigningConfig", s.deleteFunctionCodeSigning), named(func(in *DeleteFunctionCodeSigningConfigInput) *string { return in.FunctionName })),
+			service.Op("CreateCodeSigningConfig", s.createCodeSigningConfig),
+			service.On(service.Op("GetCodeSigningConfig", s.getCodeSigning), func(_ cloud.Caller, in *GetCodeSigningConfigInput) []string {
+				return []string{cloud.Val(in.CodeSigningConfigArn)}
+			}),
+			service.On(service.Op("UpdateCodeSigningConfig", s.updateCodeSigningConfig), func(_ cloud.Caller, in *UpdateCodeSigningConfigInput) []string {
+				return []string{cloud.Val(in.CodeSigningConfigArn)}
+			}),
+			service.On(service.Op("DeleteCodeSigningConfig", s.deleteCodeSigningConfig), func(_ cloud.Caller, in *DeleteCodeSigningConfigInput) []string {
+				return []string{cloud.Val(in.CodeSigningConfigArn)}
+			}),
+			service.Op("ListCodeSigningConfigs", s.listCodeSigningConfigs),
+			service.On(service.Op("ListFunctionsByCodeSigningConfig", s.listFunctionsByCodeSigningConfig), func(_ cloud.Caller, in *ListFunctionsByCodeSigningConfigInput) []string {
+				return []string{cloud.Val(in.CodeSigningConfigArn)}
+			}),
 			service.On(service.Op("PublishLayerVersion", s.publishLayerVersion), ofLayer(func(in *PublishLayerVersionInput) *string { return in.LayerName }, nil)),
 			service.On(service.Op("GetLayerVersion", s.getLayerVersion), ofLayer(func(in *GetLayerVersionInput) *string { return in.LayerName }, func(in *GetLayerVersionInput) *int64 { return in.VersionNumber })),
 			service.On(service.Op("GetLayerVersionByArn", s.getLayerVersionByARN), func(_ cloud.Caller, in *GetLayerVersionByArnInput) []string { return []string{cloud.Val(in.Arn)} }).As("lambda:GetLayerVersion"),

@@ -141,6 +141,9 @@ func (s *Service) publishLayerVersion(ctx context.Context, c cloud.Caller, in *P
 		if _, err := kv.GetRow(ctx, tx, l.key(), &layer); err != nil {
 			return err
 		}
+		if err := charge(ctx, tx, l.account, l.region, v.Code.Size); err != nil {
+			return err
+		}
 		layer.LastVersion++
 		v.Number = layer.LastVersion
 		s.Blobs.Link(tx, v.Code, l.owner(v.Number))
@@ -242,6 +245,9 @@ func (s *Service) deleteLayerVersion(ctx context.Context, c cloud.Caller, in *De
 		v, err := l.load(ctx, tx, n)
 		if err != nil || v == nil {
 			return err // deleting what is not there succeeds
+		}
+		if err := charge(ctx, tx, l.account, l.region, -v.Code.Size); err != nil {
+			return err
 		}
 		s.Blobs.Unlink(tx, v.Code, l.owner(n))
 		tx.Delete(l.versionKey(n))

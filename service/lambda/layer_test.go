@@ -1,6 +1,7 @@
 package lambda_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -140,7 +141,42 @@ func (b *bench) sound() int {
 			b.t.Errorf("nobody has %s", name)
 		}
 	}
+	if got := must[lambda.GetAccountSettingsOutput](b, &lambda.GetAccountSettingsInput{}).AccountUsage; *got.TotalCodeSize != b.charged() {
+		b.t.Errorf("the account's code has %d bytes, charged are %d", *got.TotalCodeSize, b.charged())
+	}
 	return len(held)
+}
+
+// charged is what the account's code is held against the limit as.
+func (b *bench) charged() (n int64) {
+	err := b.store.In("lambda").View(b.t.Context(), func(r kv.Reader) error {
+		row, err := r.Get(b.t.Context(), kv.Key(b.c.Account, b.c.Region, "storage"))
+		if len(row) == 8 {
+			n = int64(binary.BigEndian.Uint64(row))
+		}
+		return err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return n
+}
+
+// TestStorageLimit fills the account's 75 GB in the books.
+func TestStorageLimit(t *testing.T) {
+	b := newBench(t)
+	b.create("f")
+	err := b.store.In("lambda").Update(t.Context(), func(tx *kv.Tx) error {
+		tx.Set(kv.Key(b.c.Account, b.c.Region, "storage"), binary.BigEndian.AppendUint64(nil, 75<<30))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.fails(b.createInput("g"), "CodeStorageExceededException", "Code storage limit exceeded.")
+	b.fails(&lambda.PublishVersionInput{FunctionName: new("f")}, "CodeStorageExceededException", "Code storage limit exceeded.")
+	must[lambda.DeleteFunctionOutput](b, &lambda.DeleteFunctionInput{FunctionName: new("f")})
+	b.create("g")
 }
 
 // TestLayerPermissions follows aws-replies: test_lambda_api.py::TestLambdaLayer::test_layer_policy_exceptions.

@@ -7,14 +7,6 @@ import (
 	"lambent/kv"
 )
 
-// getCodeSigningConfig answers that the function has none: there is no way to give it one.
-func (s *Service) getCodeSigningConfig(ctx context.Context, c cloud.Caller, in *GetFunctionCodeSigningConfigInput) (*GetFunctionCodeSigningConfigOutput, error) {
-	if _, _, err := s.row(ctx, c, in.FunctionName); err != nil {
-		return nil, err
-	}
-	return &GetFunctionCodeSigningConfigOutput{}, nil
-}
-
 func (s *Service) getRuntimeManagementConfig(ctx context.Context, c cloud.Caller, in *GetRuntimeManagementConfigInput) (*GetRuntimeManagementConfigOutput, error) {
 	r, err := parseEventTarget(c, in.FunctionName, in.Qualifier)
 	if err != nil {

@@ -37,6 +37,9 @@ func parseTagged(c cloud.Caller, arn *string) (reference, error) {
 }
 
 func (s *Service) changeTags(ctx context.Context, c cloud.Caller, arn *string, change func(map[string]string)) error {
+	if codeSigningID(c, *arn) != "" {
+		return s.changeCodeSigningTags(ctx, c, *arn, change)
+	}
 	r, err := parseTagged(c, arn)
 	if err != nil {
 		return err
@@ -65,6 +68,23 @@ func (s *Service) changeTags(ctx context.Context, c cloud.Caller, arn *string, c
 	})
 }
 
+func (s *Service) changeCodeSigningTags(ctx context.Context, c cloud.Caller, arn string, change func(map[string]string)) error {
+	return s.KV.Update(ctx, func(tx *kv.Tx) error {
+		row, err := loadCodeSigning(ctx, tx, c, arn)
+		if err != nil {
+			return err
+		}
+		if row.Tags == nil {
+			row.Tags = map[string]string{}
+		}
+		change(row.Tags)
+		if err := checkTags(row.Tags); err != nil {
+			return err
+		}
+		return kv.PutRow(tx, codeSigningKey(c.Account, c.Region, row.ID), row)
+	})
+}
+
 func (s *Service) tagResource(ctx context.Context, c cloud.Caller, in *TagResourceInput) (*TagResourceOutput, error) {
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
@@ -89,11 +109,21 @@ func (s *Service) untagResource(ctx context.Context, c cloud.Caller, in *UntagRe
 }
 
 func (s *Service) listTags(ctx context.Context, c cloud.Caller, in *ListTagsInput) (*ListTagsOutput, error) {
+	out := &ListTagsOutput{Tags: map[string]string{}}
+	if codeSigningID(c, *in.Resource) != "" {
+		err := s.KV.View(ctx, func(rd kv.Reader) error {
+			row, err := loadCodeSigning(ctx, rd, c, *in.Resource)
+			if err == nil && row.Tags != nil {
+				out.Tags = row.Tags
+			}
+			return err
+		})
+		return out, err
+	}
 	r, err := parseTagged(c, in.Resource)
 	if err != nil {
 		return nil, err
 	}
-	out := &ListTagsOutput{Tags: map[string]string{}}
 	err = s.KV.View(ctx, func(rd kv.Reader) error {
 		fn, err := r.load(ctx, rd)
 		if err == nil && fn.Tags != nil {

@@ -31,7 +31,7 @@ func (s *Service) publishVersion(ctx context.Context, c cloud.Caller, in *Publis
 		if err != nil {
 			return err
 		}
-		numbered, err := s.publish(tx, r.functionID, fn, v, in.Description, c)
+		numbered, err := s.publish(ctx, tx, r.functionID, fn, v, in.Description, c)
 		if err != nil {
 			return err
 		}
@@ -46,9 +46,9 @@ func (s *Service) publishVersion(ctx context.Context, c cloud.Caller, in *Publis
 
 // publish makes a numbered version of $LATEST, or returns the last one if nothing has changed since. The caller
 // writes both rows that it is given.
-func (s *Service) publish(tx *kv.Tx, f functionID, fn *functionRow, v *versionRow, desc *string, c cloud.Caller) (*versionRow, error) {
+func (s *Service) publish(ctx context.Context, tx *kv.Tx, f functionID, fn *functionRow, v *versionRow, desc *string, c cloud.Caller) (*versionRow, error) {
 	if fn.Published == v.Build {
-		last, err := f.loadVersion(context.Background(), tx, fn.LastVersion)
+		last, err := f.loadVersion(ctx, tx, fn.LastVersion)
 		if err != nil || last != nil {
 			return last, err
 		}
@@ -60,6 +60,9 @@ func (s *Service) publish(tx *kv.Tx, f functionID, fn *functionRow, v *versionRo
 	set(&numbered.Desc, desc)
 	numbered.changed(c.Now)
 	v.touch()
+	if err := charge(ctx, tx, f.account, f.region, v.Code.Size); err != nil {
+		return nil, err
+	}
 	s.link(tx, f, &numbered)
 	return &numbered, f.save(tx, &numbered)
 }
@@ -83,6 +86,9 @@ func (s *Service) deleteVersion(ctx context.Context, r reference) error {
 		}
 		if len(users) > 0 {
 			return conflict("Unable to delete version %s because the following aliases reference it: [%s]", r.qualifier, strings.Join(users, ", "))
+		}
+		if err := charge(ctx, tx, r.account, r.region, -v.Code.Size); err != nil {
+			return err
 		}
 		s.unlink(tx, r.functionID, v)
 		tx.Delete(r.versionKey(v.Number))
