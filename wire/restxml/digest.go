@@ -32,6 +32,9 @@ func checkDigests(op *service.OperationModel, r *wire.Request, s plan.Slot) erro
 	for name, values := range r.Header {
 		h := sigv4.NewChecksum(name)
 		if h == nil {
+			if strings.HasPrefix(strings.ToLower(name), "x-amz-checksum-xxhash") {
+				return cloud.NotImplemented("The checksum " + strings.ToLower(name))
+			}
 			continue
 		}
 		given := strings.TrimSpace(values[0])

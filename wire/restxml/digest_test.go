@@ -24,6 +24,7 @@ func TestDigests(t *testing.T) {
 		{name: "no MD5 at all", header: "Content-MD5=bad", code: "InvalidDigest"},
 		{name: "wrong CRC32", header: "x-amz-checksum-crc32=AAAAAA==", code: "BadDigest"},
 		{name: "no CRC32 at all", header: "x-amz-checksum-crc32=AAAA", code: "InvalidRequest"},
+		{name: "an algorithm that is not here", header: "x-amz-checksum-xxhash64=AAAAAAAAAAA=", code: "NotImplemented"},
 		{name: "the object's, not the body's", header: "x-amz-checksum-crc32=AAAAAA==", unchecked: true},
 	} {
 		op := &service.OperationModel{Name: "CreateBucket", Checksum: "required"}
