@@ -1,7 +1,7 @@
 package s3blob_test
 
 import (
-	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,68 +9,78 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
-	"lambent/app"
 	"lambent/blob"
 	"lambent/blob/blobtest"
 	"lambent/blob/driver"
 	"lambent/blob/s3blob"
-	"lambent/cli"
 	"lambent/kv/kvtest"
 	"lambent/wire/sigv4"
 )
 
-// serverData tells the child of the tests that it is the server, and where its data goes.
-const serverData = "LAMBENT_TEST_S3_DATA"
-
 const accessKey, secretKey = "AKIATESTTESTTESTTEST", "secret"
 
+// binDir is where the program is built.
+var binDir string
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(serverData); dir != "" {
-		if err := serve(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	if binDir, err = os.MkdirTemp("", "lambent-s3-"); err != nil {
+		panic(err)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := os.RemoveAll(binDir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
 }
 
-// serve runs the cloud until its standard input ends.
-func serve(dir string) error {
-	ctx, stop := context.WithCancel(context.Background())
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); stop() }()
-	flags := cli.FlagValues{"data": dir, "listen": "127.0.0.1:0", "root-access-key-id": accessKey, "root-secret-access-key": secretKey, "log-level": "error"}
-	o := cli.ServeOptions{Flags: flags, LogTo: os.Stderr}
-	return app.Server{}.Serve(ctx, o, func(r cli.Running) { fmt.Println(r.Endpoint) })
-}
+// binary builds the program once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binDir, "lambent")
+	cmd := exec.Command("go", "build", "-o", path, "lambent/cmd/lambent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
-// server starts the cloud in a process of its own, and returns its address.
+// server runs the cloud in a process of its own, and returns its address.
 func server(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), serverData+"="+t.TempDir())
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--log-level", "error", "--json",
+		"--root-access-key-id", accessKey, "--root-secret-access-key", secretKey)
 	cmd.Stderr = os.Stderr
-	in, err1 := cmd.StdinPipe()
-	out, err2 := cmd.StdoutPipe()
-	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Error(err)
+		err := cmd.Process.Signal(syscall.SIGTERM)
+		if err := errors.Join(err, cmd.Wait()); err != nil {
+			t.Errorf("server: %v", err)
 		}
 	})
-	var endpoint string
-	if _, err := fmt.Fscan(out, &endpoint); err != nil {
+	var running struct{ Endpoint string }
+	if err := json.NewDecoder(out).Decode(&running); err != nil {
 		t.Fatal(err)
 	}
-	return endpoint
+	return running.Endpoint
 }
 
 // makeBucket makes a bucket of S3.
