@@ -134,6 +134,32 @@ const (
 // sharedFiles are what the servers of one store have in common besides it.
 var sharedFiles = []string{cloudIDFile, masterKeyFile, cli.RootKeyFile, "ca"}
 
+// errInUse says that another process serves the folder.
+var errInUse = errors.New("the data folder is in use")
+
+// lock makes sure that one process at a time serves the folder. The kernel gives the lock back when the process ends.
+func (d dataFolder) lock() (unlock func() error, err error) {
+	f, err := os.OpenFile(filepath.Join(d.path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errInUse
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.Close, nil
+}
+
+// elsewhere says whether the folder is that of a cloud whose store is not in it.
+func (d dataFolder) elsewhere() bool {
+	_, id := os.Stat(filepath.Join(d.path, cloudIDFile))
+	_, store := os.Stat(d.store())
+	return id == nil && errors.Is(store, fs.ErrNotExist)
+}
+
 // cloudID returns the name that tells this cloud from others. A folder that has none gets one.
 func (d dataFolder) cloudID() (id string, known bool, err error) {
 	file := filepath.Join(d.path, cloudIDFile)

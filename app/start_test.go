@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"lambent/cli"
+	"lambent/kv/pgkv/pgtest"
 )
 
 // start runs a cloud until the test ends, and fails the test when it does not serve or does not end well.
@@ -213,4 +214,56 @@ func TestDoctor(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Error("looking made the folder")
 	}
+}
+
+// TestSharedStore: a data folder and a store are of one cloud, and a folder is one server's.
+func TestSharedStore(t *testing.T) {
+	server, err := pgtest.Start(t.Context(), pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	folder, other := t.TempDir(), t.TempDir()
+	flags := func(data string) cli.FlagValues {
+		return cli.FlagValues{"data": data, "blobs": filepath.Join(folder, "blobs"), "listen": "127.0.0.1:0", "peer-listen": "127.0.0.1:0", "store": server.URL()}
+	}
+	t.Run("serving", func(t *testing.T) {
+		start(t, flags(folder))
+		refuse(t, flags(folder), "another lambent serves the data folder "+folder)
+		refuse(t, flags(other), "copy cloud-id, master-key, root-key.json, ca from that server's data folder to "+other)
+		for _, name := range sharedFiles {
+			if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.IsDir() {
+				if err := os.CopyFS(filepath.Join(other, name), os.DirFS(filepath.Join(folder, name))); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			b, err := os.ReadFile(filepath.Join(folder, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(other, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		one, two := start(t, flags(other)), start(t, cli.FlagValues{"data": t.TempDir(), "listen": "127.0.0.1:0"})
+		if one.Key == two.Key {
+			t.Error("another cloud has the same key")
+		}
+	})
+	refuse(t, cli.FlagValues{"data": folder, "listen": "127.0.0.1:0"}, "belongs to a cloud whose store is a database; name that with --store")
+	if err := os.WriteFile(filepath.Join(other, cloudIDFile), []byte("another\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refuse(t, flags(other), "it is the store of ", "this is another")
+	bad := flags(folder)
+	bad["store"] = "mysql://x"
+	refuse(t, bad, "store: want the URL of a PostgreSQL database")
+	bad = flags(folder)
+	bad["peer-listen"] = "0.0.0.0:1"
+	refuse(t, bad, "peer-listen: want host:port with a host that the other servers can reach")
 }

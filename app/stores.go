@@ -27,16 +27,31 @@ const (
 	blobGrace       = time.Hour
 )
 
-// openStores opens the stores of a cloud that serves.
+// openStores opens the stores of a cloud that serves. Its data folder is this process's alone, wherever the store is.
 func (p *cloudParts) openStores() error {
+	unlock, err := p.data.lock()
+	if errors.Is(err, errInUse) {
+		return explainInUse(p.data.path)
+	}
+	if err != nil {
+		return explainWrite(p.data.path, err)
+	}
+	p.onClose(unlock)
+	if p.config.Store == "" && p.data.elsewhere() {
+		return fmt.Errorf("the data folder %s belongs to a cloud whose store is a database; name that with --store, or another folder with --data", p.data.path)
+	}
 	if err := p.openStoresIn(upgrade.Store); err != nil {
 		return err
 	}
-	err := upgrade.Belongs(context.Background(), p.store, p.master)
+	err = upgrade.Belongs(context.Background(), p.store, p.master)
 	if errors.Is(err, upgrade.ErrOtherKeys) {
 		return fmt.Errorf("%w than the one in %s; serve the store with the data folder that it came with, or restore a backup, which has both", err, p.data.path)
 	}
 	return err
+}
+
+func explainInUse(folder string) error {
+	return fmt.Errorf("another lambent serves the data folder %s; use it with: lambent exec --data %s -- COMMAND, or name another folder with --data", folder, folder)
 }
 
 // openStoresIn opens the ordered store, whose format it asks of readFormat, and the store of large bytes.
@@ -104,7 +119,7 @@ func (p *cloudParts) openBucket() (driver.Bucket, error) {
 func (p *cloudParts) openFolder() (kvdriver.Engine, error) {
 	engine, err := pebblekv.Open(p.data.store(), pebblekv.Options{ReadOnly: p.readOnly})
 	if errors.Is(err, pebblekv.ErrInUse) {
-		return nil, fmt.Errorf("another lambent serves the data folder %s; use it with: lambent exec --data %s -- COMMAND, or name another folder with --data", p.data.path, p.data.path)
+		return nil, explainInUse(p.data.path)
 	}
 	if err != nil {
 		return nil, explainWrite(p.data.path, err)
