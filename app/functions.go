@@ -2,7 +2,6 @@ package app
 
 import (
 	"os"
-	"path/filepath"
 
 	"lambent/invoke"
 	"lambent/invoke/runtimeapi"
@@ -22,8 +21,8 @@ import (
 func languages(fallback string, shelf runtimes.Shelf) *runtimes.Set {
 	home, _ := os.UserHomeDir() // without one, only the system's interpreters are looked at
 	set := runtimes.NewSet(
-		nodejs.New(nodejs.Search(home)),
-		python.New(python.Search(home)),
+		nodejs.New(nodejs.Search(home)).Carry(shelf),
+		python.New(python.Search(home)).Carry(shelf),
 		ruby.New(ruby.Search(home)),
 		java.New(java.Search(home), shelf),
 		dotnet.New(dotnet.Search(), shelf),
@@ -33,16 +32,6 @@ func languages(fallback string, shelf runtimes.Shelf) *runtimes.Set {
 		set.Exact()
 	}
 	return set
-}
-
-// shelf is where `lambent runtimes add` puts things. A cloud in memory has no folder of its own that lasts, and takes
-// them from the one that would be used without --memory.
-func shelf(dataFolders ...string) runtimes.Shelf {
-	var s runtimes.Shelf
-	for _, dir := range dataFolders {
-		s = append(s, filepath.Join(dir, "runtimes"))
-	}
-	return s
 }
 
 // innerEndpoint is where a function finds the cloud on its own loopback.

@@ -33,6 +33,11 @@ type Server interface {
 	// Doctor reports what this host gives; ok is false when functions cannot run behind real walls.
 	Doctor(ctx context.Context, o ServeOptions) (Report, error)
 
+	// Parts lists what languages may need besides an interpreter; AddPart brings one by its usual tool, or from
+	// a folder, and returns where it is.
+	Parts(o ServeOptions) ([]Part, error)
+	AddPart(ctx context.Context, o ServeOptions, name, from string) (path string, err error)
+
 	// Backup takes a snapshot of a cloud that does not serve.
 	Backup(ctx context.Context, o ServeOptions, to *backup.Folder, tell backup.Observer) (*backup.Manifest, error)
 
@@ -152,6 +157,7 @@ func rootCommand(d *Deps) *cobra.Command {
 		backupCommand(d),
 		restoreCommand(d),
 		storeCommand(d),
+		runtimesCommand(d),
 		versionCommand(d),
 	)
 	root.SetIn(d.In)

@@ -28,7 +28,13 @@ func (s stub) PrintConfig(_ ServeOptions, w io.Writer, _ bool) error {
 	_, err := io.WriteString(w, "data  x  flag\n")
 	return err
 }
-func (s stub) Data(ServeOptions) (string, error)                    { return s.dir, nil }
+func (s stub) Data(ServeOptions) (string, error) { return s.dir, nil }
+func (s stub) Parts(ServeOptions) ([]Part, error) {
+	return []Part{{"one", "for this", "/data/runtimes/one"}, {"two", "for that", ""}}, nil
+}
+func (s stub) AddPart(_ context.Context, _ ServeOptions, name, from string) (string, error) {
+	return "/data/runtimes/" + name + from, nil
+}
 func (s stub) Doctor(context.Context, ServeOptions) (Report, error) { return s.report, nil }
 
 // run runs a command line against a cloud that handler answers for.
@@ -57,6 +63,11 @@ func TestSmallCommands(t *testing.T) {
 		out, errs string
 	}{
 		{"version", 0, "lambent 1.2.3", ""},
+		{"runtimes", 0, "two  for that  not here: lambent runtimes add two", ""},
+		{"runtimes --json", 0, `"path": "/data/runtimes/one"`, ""},
+		{"runtimes add java", 0, "java is in /data/runtimes/java\n", ""},
+		{"runtimes add java --from /x", 0, "java is in /data/runtimes/java/x\n", ""},
+		{"runtimes add", 1, "", "accepts 1 arg(s)"},
 		{"version --json", 0, `"version": "1.2.3"`, ""},
 		{"completion bash", 0, "complete", ""},
 		{"serve --print-config", 0, "data", ""},

@@ -30,10 +30,16 @@ const (
 	client = "lambent-runtime.exe"
 )
 
-// Client is the source of the client.
-//
 //go:embed client/Client.cs
-var Client []byte
+var source []byte
+
+// Part is how the client gets there.
+func Part() runtimes.Part {
+	return runtimes.Part{
+		Name: Folder, Use: "the runtime client, without which no .NET function runs", Files: map[string][]byte{"Client.cs": source}, Package: "mono-mcs",
+		Command: []string{"mcs", "-optimize+", "-r:System.Runtime.Serialization.dll", "-out:" + client, "Client.cs"},
+	}
+}
 
 // identifiers are AWS's, oldest first.
 var identifiers = []string{"dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "dotnet5.0", "dotnet6", "dotnet8", "dotnet10"}

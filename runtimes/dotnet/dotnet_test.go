@@ -25,9 +25,11 @@ func setup(t testing.TB) (driver.Driver, *dotnet.Runtime) {
 	if _, err := exec.LookPath("mcs"); err != nil {
 		t.Skip("no C# compiler on this host")
 	}
-	shelf := runtimetest.Code(t, map[string]string{dotnet.Folder + "/Client.cs": string(dotnet.Client)})
-	compile(t, "-warnaserror", "-r:System.Runtime.Serialization.dll", "-out:"+filepath.Join(shelf, dotnet.Folder, "lambent-runtime.exe"), filepath.Join(shelf, dotnet.Folder, "Client.cs"))
-	r := dotnet.New(dotnet.Search(), runtimes.Shelf{shelf})
+	shelf := runtimes.Shelf{runtimetest.Code(t, nil)}
+	if err := shelf.Add(t.Context(), dotnet.Part(), "", os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	r := dotnet.New(dotnet.Search(), shelf)
 	if len(r.Installed()) == 0 {
 		t.Skip("no Mono on this host")
 	}

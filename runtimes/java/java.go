@@ -11,6 +11,7 @@ package java
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,17 @@ import (
 
 // Folder is the shelf's folder with the jars.
 const Folder = "java"
+
+//go:embed pom.xml
+var pom []byte
+
+// Part is how the jars get there.
+func Part() runtimes.Part {
+	return runtimes.Part{
+		Name: Folder, Use: "AWS's runtime client, without which no Java function runs", Files: map[string][]byte{"pom.xml": pom}, Package: "maven",
+		Command: []string{"mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=.", "-DincludeScope=runtime"},
+	}
+}
 
 // main is the class of the runtime interface client that runs a function.
 const main = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda"

@@ -32,13 +32,22 @@ var identifiers = []struct{ name, major string }{
 const oldest = 16
 
 // Runtime is the family of Node.js runtimes.
-type Runtime struct{ found runtimes.Interpreters }
+type Runtime struct {
+	found runtimes.Interpreters
+	shelf runtimes.Shelf
+}
 
 var _ runtimes.Runtime = (*Runtime)(nil)
 
 // New returns the family. search are glob patterns of interpreters.
 func New(search []string) *Runtime {
-	return &Runtime{runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
+	return &Runtime{found: runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
+}
+
+// Carry makes functions see the SDKs that the shelf has: see SDK and SDKv2.
+func (r *Runtime) Carry(shelf runtimes.Shelf) *Runtime {
+	r.shelf = shelf
+	return r
 }
 
 // Search is where interpreters usually are. home is the operator's home folder, "" to leave it out.
@@ -100,9 +109,10 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	}
 	env := runtimes.Environment(fn, fn.Runtime, map[string]string{
 		"NODE_PATH": strings.Join([]string{"/opt/nodejs/node" + node.Major + "/node_modules", "/opt/nodejs/node_modules",
-			runtimes.RuntimeDir + "/node_modules", runtimes.RuntimeDir, runtimes.TaskRoot}, ":"),
+			sdkDir + "/node_modules", oldSDKDir + "/node_modules", runtimes.RuntimeDir, runtimes.TaskRoot}, ":"),
 	})
-	p.Spec = base(node)
+	p.Spec = r.base(node)
+	p.Spec.Mounts = append(p.Spec.Mounts, r.oldSDK(want)...)
 	p.Spec.Mounts = append(p.Spec.Mounts, runtimes.CodeMounts(fn)...)
 	p.Spec.Argv = argv(node, fn, env)
 	p.Spec.Env = runtimes.List(env)
@@ -115,13 +125,18 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	if p.Assignment, err = json.Marshal(map[string]any{"env": env}); err != nil {
 		return runtimes.Plan{}, err
 	}
-	p.Stem, p.StemSpec, p.StemMounts = stem(node, fn)
+	p.Stem, p.StemSpec, p.StemMounts = r.stem(node, fn)
+	p.StemMounts = append(p.StemMounts, r.oldSDK(want)...)
 	return p, nil
 }
 
 // base is what plain path and stem cell have in common.
-func base(node runtimes.Interpreter) driver.Spec {
+func (r *Runtime) base(node runtimes.Interpreter) driver.Spec {
 	s := node.Root()
+	s.Mounts = append(s.Mounts, r.sdk()...)
+	s.Dirs = append(s.Dirs, sdkDir, oldSDKDir)
+	s.Links = maps.Clone(s.Links)
+	s.Links["/node_modules"] = sdkDir + "/node_modules" // where import looks last; it knows no NODE_PATH
 	s.Files = maps.Clone(s.Files)
 	s.Files[runtimes.RuntimeDir+"/index.js"] = bootstrap
 	return s
@@ -141,8 +156,8 @@ func argv(node runtimes.Interpreter, fn runtimes.Function, env map[string]string
 
 // stem describes the stem cells that can become fn: those of its interpreter. The ports, which cannot be changed later,
 // are the same for all functions of a cloud.
-func stem(node runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
-	s := base(node)
+func (r *Runtime) stem(node runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
+	s := r.base(node)
 	s.Ports = fn.Ports
 	s.Limits = driver.Limits{MemoryBytes: 256 << 20}
 	env := runtimes.Environment(runtimes.Function{}, "nodejs"+node.Major+".x", nil)
@@ -150,7 +165,11 @@ func stem(node runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec,
 	env["LAMBENT_STEM"] = "1"
 	s.Env = runtimes.List(env)
 	s.Argv = []string{node.Inside, runtimes.RuntimeDir + "/index.js"}
-	return "nodejs" + node.Major + ".x", s, runtimes.CodeMounts(fn)
+	name := "nodejs" + node.Major + ".x"
+	if len(r.sdk()) > 0 {
+		name += "+sdk" // those that wait from before it was added do not see it
+	}
+	return name, s, runtimes.CodeMounts(fn)
 }
 
 // plainOnly reports whether env holds variables that Node.js, or the loader before it, reads at its own start.

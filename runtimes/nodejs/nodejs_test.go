@@ -238,8 +238,36 @@ func TestMissingSDK(t *testing.T) {
 	if got := f.Result(t); got.Error().ErrorType != "Runtime.ImportModuleError" {
 		t.Errorf("got %+v", got)
 	}
-	if log := f.Records(t, 1)[0]; !strings.Contains(log, "WARN\t@aws-sdk/client-s3 is part of AWS's runtimes but not of this cloud's") {
+	if log := f.Records(t, 1)[0]; !strings.Contains(log, "WARN\t@aws-sdk/client-s3 is part of AWS's runtimes, and not here yet: package it with the function (npm install @aws-sdk/client-s3), or let the operator add it for all (lambent runtimes add nodejs-sdk).") {
 		t.Errorf("log %q", log)
+	}
+}
+
+// TestSDK: what the operator has put on the shelf is found after the function's own modules and its layers'.
+func TestSDK(t *testing.T) {
+	d, r := setup(t)
+	r.Carry(runtimes.Shelf{runtimetest.Code(t, map[string]string{
+		"nodejs-sdk/node_modules/@aws-sdk/client-s3/index.js": `module.exports = 'carried'`,
+		"nodejs-sdk/node_modules/twice/index.js":              `module.exports = 'carried'`,
+		"nodejs-sdk-v2/node_modules/aws-sdk/index.js":         `module.exports = 'old'`,
+	})})
+	fn := function(t, "index.handler", map[string]string{
+		"index.js": `exports.handler = async () => {
+			let old;
+			try { old = require('aws-sdk') } catch (e) { old = e.code }
+			return [require('@aws-sdk/client-s3'), (await import('@aws-sdk/client-s3')).default, require('twice'), require('own'), old];
+		}`,
+		"node_modules/own/index.js": `module.exports = 'own'`,
+	})
+	fn.OptDir = runtimetest.Code(t, map[string]string{"nodejs/node_modules/twice/index.js": `module.exports = 'from a layer'`})
+	for name, old := range map[string]string{"nodejs16.x": "old", "nodejs20.x": "MODULE_NOT_FOUND"} {
+		fn.Runtime = name
+		both(t, func(t *testing.T, stem bool) {
+			want := `["carried","carried","from a layer","own","` + old + `"]`
+			if got := runtimetest.Start(t, d, r, fn, stem).Invoke(t, "r", `{}`); got.Body != want {
+				t.Errorf("%s: got %+v, want %s", name, got, want)
+			}
+		})
 	}
 }
 

@@ -32,14 +32,34 @@ var identifiers = []string{"python2.7", "python3.6", "python3.7", "python3.8", "
 const oldest = 6
 
 // Runtime is the family of Python runtimes.
-type Runtime struct{ found runtimes.Interpreters }
+type Runtime struct {
+	found runtimes.Interpreters
+	shelf runtimes.Shelf
+}
 
 var _ runtimes.Runtime = (*Runtime)(nil)
 
 // New returns the family. search are glob patterns of interpreters.
 func New(search []string) *Runtime {
-	return &Runtime{runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
+	return &Runtime{found: runtimes.Interpreters{Search: search, Version: version, Compare: compare}}
 }
+
+// Carry makes functions see the SDK that the shelf has: see SDK.
+func (r *Runtime) Carry(shelf runtimes.Shelf) *Runtime {
+	r.shelf = shelf
+	return r
+}
+
+// SDK is the AWS SDK for Python, which AWS's runtimes carry.
+func SDK() runtimes.Part {
+	return runtimes.Part{
+		Name: "python-sdk", Use: "boto3 for Python functions that do not bring it", Package: "python3-pip",
+		Command: []string{"python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", ".", "boto3"},
+	}
+}
+
+// sdkDir is where a function finds it: after what it and its layers bring.
+const sdkDir = runtimes.RuntimeDir + "/sdk"
 
 // Search is where interpreters usually are. home is the operator's home folder, "" to leave it out.
 func Search(home string) []string {
@@ -96,7 +116,7 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 		p.Notice = fmt.Sprintf("%s is not installed on this host: the function runs on Python %s", fn.Runtime, python.Version)
 	}
 	env := runtimes.Environment(fn, fn.Runtime, map[string]string{"PYTHONPATH": runtimes.RuntimeDir})
-	p.Spec = base(python)
+	p.Spec = r.base(python)
 	p.Spec.Mounts = append(p.Spec.Mounts, runtimes.CodeMounts(fn)...)
 	p.Spec.Argv = argv(python)
 	if wrapper := env["AWS_LAMBDA_EXEC_WRAPPER"]; wrapper != "" {
@@ -112,13 +132,16 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	if p.Assignment, err = json.Marshal(map[string]any{"env": env}); err != nil {
 		return runtimes.Plan{}, err
 	}
-	p.Stem, p.StemSpec, p.StemMounts = stem(python, fn)
+	p.Stem, p.StemSpec, p.StemMounts = r.stem(python, fn)
 	return p, nil
 }
 
 // base is what plain path and stem cell have in common.
-func base(python runtimes.Interpreter) driver.Spec {
+func (r *Runtime) base(python runtimes.Interpreter) driver.Spec {
 	s := python.Root()
+	if dir := r.shelf.Find(SDK().Name); dir != "" {
+		s.Mounts = append(s.Mounts, driver.Mount{Source: dir, Target: sdkDir})
+	}
 	s.Files = maps.Clone(s.Files)
 	s.Files[runtimes.RuntimeDir+"/bootstrap.py"] = bootstrap
 	return s
@@ -131,8 +154,8 @@ func argv(python runtimes.Interpreter) []string {
 
 // stem describes the stem cells that can become fn: those of its interpreter. The ports, which cannot be changed later,
 // are the same for all functions of a cloud.
-func stem(python runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
-	s := base(python)
+func (r *Runtime) stem(python runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec, []driver.Mount) {
+	s := r.base(python)
 	s.Ports = fn.Ports
 	s.Limits = driver.Limits{MemoryBytes: 256 << 20}
 	env := runtimes.Environment(runtimes.Function{}, "python"+python.Major, nil)
@@ -140,7 +163,11 @@ func stem(python runtimes.Interpreter, fn runtimes.Function) (string, driver.Spe
 	env["LAMBENT_STEM"] = "1"
 	s.Env = runtimes.List(env)
 	s.Argv = argv(python)
-	return "python" + python.Major, s, runtimes.CodeMounts(fn)
+	name := "python" + python.Major
+	if r.shelf.Find(SDK().Name) != "" {
+		name += "+sdk" // those that wait from before it was added do not see it
+	}
+	return name, s, runtimes.CodeMounts(fn)
 }
 
 // plainOnly reports whether env holds variables that Python, or the loader before it, reads at its own start.

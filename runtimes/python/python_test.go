@@ -155,9 +155,22 @@ func TestMissingSDK(t *testing.T) {
 	if got := f.Result(t); got.Error().ErrorMessage != "Unable to import module 'app': No module named 'boto3'" {
 		t.Errorf("got %+v", got)
 	}
-	if log := f.Records(t, 1)[0]; log != "[WARNING] boto3 is part of AWS's runtimes but not of this cloud's: package it with the function." {
+	if log := f.Records(t, 1)[0]; log != "[WARNING] boto3 is part of AWS's runtimes, and not here yet: package it with the function, or let the operator add it for all (lambent runtimes add python-sdk)." {
 		t.Errorf("log %q", log)
 	}
+}
+
+// TestSDK: what the operator has put on the shelf is found after the function's own modules and its layers'.
+func TestSDK(t *testing.T) {
+	d, r := setup(t)
+	r.Carry(runtimes.Shelf{runtimetest.Code(t, map[string]string{"python-sdk/boto3.py": `x = 'carried'`, "python-sdk/twice.py": `x = 'carried'`})})
+	fn := function(t, "app.handler", "import boto3, twice\ndef handler(e, c): return [boto3.x, twice.x]")
+	fn.OptDir = runtimetest.Code(t, map[string]string{"python/twice.py": `x = 'from a layer'`})
+	both(t, func(t *testing.T, stem bool) {
+		if got := runtimetest.Start(t, d, r, fn, stem).Invoke(t, "r", `{}`); got.Body != `["carried", "from a layer"]` {
+			t.Errorf("got %+v", got)
+		}
+	})
 }
 
 func TestLayers(t *testing.T) {

@@ -208,6 +208,10 @@ const reject = (e) => {
 
 // ---- Finding the handler ----
 
+// /node_modules is there for import alone: require has the SDK in NODE_PATH, behind the layers.
+const nodeModulePaths = Module._nodeModulePaths;
+Module._nodeModulePaths = (from) => nodeModulePaths(from).filter((dir) => dir !== '/node_modules');
+
 function malformed(message) {
   throw new RuntimeError('MalformedHandlerName', message);
 }
@@ -269,7 +273,10 @@ async function loadHandler(taskRoot, full) {
 function hint(e) {
   const name = e?.name === 'Runtime.ImportModuleError' && /Cannot find (?:module|package) '(aws-sdk|@aws-sdk\/[^'/]+|@smithy\/[^'/]+)/.exec(e.message);
   if (name) {
-    console.warn(`${name[1]} is part of AWS's runtimes but not of this cloud's: package it with the function (npm install ${name[1]}).`);
+    const part = name[1] === 'aws-sdk' ? 'nodejs-sdk-v2' : 'nodejs-sdk';
+    const old = part === 'nodejs-sdk-v2' ? ' up to nodejs16.x' : '';
+    console.warn(`${name[1]} is part of AWS's runtimes${old}, and not here yet: package it with the function (npm install ${name[1]}), `
+      + `or let the operator add it for all (lambent runtimes add ${part}).`);
   }
 }
 

@@ -286,7 +286,8 @@ def hint(e):
     """Say what is different here from AWS when that may be why a module was not found."""
     for name in ("boto3", "botocore"):
         if isinstance(e, Fault) and str(e).endswith("No module named '%s'" % name):
-            log.write("[WARNING] %s is part of AWS's runtimes but not of this cloud's: package it with the function." % name)
+            log.write("[WARNING] %s is part of AWS's runtimes, and not here yet: package it with the function, or let the operator add it for all "
+                      "(lambent runtimes add python-sdk)." % name)
 
 
 # ---- What a handler gets ----
@@ -440,7 +441,7 @@ def enter(env):
     mine = [root, "/opt/python/lib/%s/site-packages" % version, "/opt/python"]
     mine += [p for p in env.get("PYTHONPATH", "").split(":") if p]
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = mine + [p for p in sys.path if p not in mine and p != here]
+    sys.path[:] = mine + [p for p in sys.path if p not in mine and p != here] + [os.path.join(here, "sdk")]
     sys.argv[:] = [os.path.join(here, "bootstrap.py")]
 
 
