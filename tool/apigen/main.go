@@ -24,7 +24,7 @@ var services = []struct{ name, source, version, hot string }{
 	{"apigatewayv2", "apigatewayv2", "2018-11-29", ""},
 	{"cloudformation", "cloudformation", "2010-05-15", ""},
 	{"ecr", "ecr", "2015-09-21", ""},
-	{"eventbridge", "events", "2015-10-07", ""},
+	{"eventbridge", "events", "2015-10-07", "PutEvents"},
 	{"iam", "iam", "2010-05-08", ""},
 	{"lambda", "lambda", "2015-03-31", ""},
 	{"logs", "logs", "2014-03-28", "PutLogEvents"},
