@@ -47,6 +47,12 @@ func TestScripts(t *testing.T) {
 			}
 			return os.MkdirAll(filepath.Join(e.WorkDir, "home"), 0o755)
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "pair" {
+				return false, fmt.Errorf("no condition is named %q", name)
+			}
+			return pairs(), nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cloud":      cloudCommand,
 			"eventually": eventually,

@@ -32,12 +32,15 @@ type pair struct {
 	conns map[net.Conn]bool
 }
 
+// pairs says whether clouds are pairs.
+func pairs() bool { return strings.HasPrefix(os.Getenv(kvtest.StoreVariable), "postgres://") }
+
 // sharedStore returns the URL of the script's store, and whether clouds are pairs.
 func sharedStore(ts *testscript.TestScript) (string, bool) {
-	at := os.Getenv(kvtest.StoreVariable)
-	if !strings.HasPrefix(at, "postgres://") {
+	if !pairs() {
 		return "", false
 	}
+	at := os.Getenv(kvtest.StoreVariable)
 	h := fnv.New64a()
 	h.Write([]byte(ts.MkAbs(".")))
 	schema := fmt.Sprintf("script_%x", h.Sum64())
