@@ -24,7 +24,7 @@ unit: ## tests of every package that need no clients
 	$(GO) test $$($(GO) list ./... | grep -v /conformance)
 
 race: ## the concurrent packages under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./kv/... ./blob/... ./backup ./check ./upgrade ./gateway/... ./invoke/... ./sandbox ./source/... ./service/...
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./kv/... ./cluster ./blob/... ./backup ./check ./upgrade ./gateway/... ./invoke/... ./sandbox ./source/... ./service/...
 
 lint: ## format, vet, generated files, layers
 	@echo "== format, vet, generated files, layers"
