@@ -54,6 +54,7 @@ type Engine struct {
 	opened  atomic.Bool           // Open has succeeded
 	closed  atomic.Bool           // Close has begun to release
 	broken  atomic.Pointer[error] // why the store has stopped
+	told    chan struct{}         // closed when Options.Fatal has returned, which it should not
 	running running
 	txns    sync.Pool // of *txn
 	counts  counts
@@ -135,6 +136,7 @@ func (e *Engine) fail(err error) error {
 	}
 	e.durable.stop()
 	e.fatal(err)
+	close(e.told)
 	return err
 }
 

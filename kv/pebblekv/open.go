@@ -93,7 +93,7 @@ func Open(dir string, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, lockError(dir, err)
 	}
-	e := &Engine{lock: lock, readOnly: o.ReadOnly, fatal: o.Fatal, space: newSpace(o, dir)}
+	e := &Engine{lock: lock, readOnly: o.ReadOnly, told: make(chan struct{}), fatal: o.Fatal, space: newSpace(o, dir)}
 	if !o.ReadOnly {
 		err = e.space.checkOpen()
 	}
@@ -229,11 +229,13 @@ type logger struct{ e *Engine }
 func (logger) Infof(string, ...any)  {}
 func (logger) Errorf(string, ...any) {}
 
-// Fatalf stops the store, or its opening. Pebble counts on it not to return.
+// Fatalf stops the store, or its opening. Pebble counts on it not to return. While the process ends for another
+// failure, it waits for that: a panic would say less, and at length.
 func (l logger) Fatalf(format string, args ...any) {
 	err := lastWords(format, args)
 	if l.e.opened.Load() {
 		err = l.e.fail(err)
+		<-l.e.told
 	}
 	panic(fatal{err})
 }
