@@ -16,7 +16,7 @@ type Throttled struct{ Reason string }
 func (t *Throttled) Error() string { return "rate exceeded: " + t.Reason }
 
 // admission counts the invocations under way: of each function with a reserved share, and of all the others of an
-// account in a region together.
+// account in a region together; those that have provisioned places apart.
 type admission struct {
 	mu        sync.Mutex
 	count     map[string]int
@@ -30,10 +30,14 @@ func (a *admission) enter(fn *Function) (scope string, err error) {
 		limit = DefaultConcurrency
 	}
 	if fn.Reserved != nil {
-		scope, limit, reason = scope+"/"+fn.Name, *fn.Reserved, ReservedExceeded
+		scope, limit, reason = scope+"/"+fn.Name, *fn.Reserved-fn.ProvisionedAll, ReservedExceeded
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if own := fn.key(); fn.Provisioned > 0 && a.count[own] < fn.Provisioned {
+		a.count[own]++
+		return own, nil
+	}
 	if a.count[scope] >= limit {
 		a.throttled++
 		return "", &Throttled{reason}

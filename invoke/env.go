@@ -57,9 +57,17 @@ func (c *credentialCache) of(ctx context.Context, fn *Function, now time.Time) (
 	return cred, nil
 }
 
+// initType says for whom a sandbox is started, in AWS's words.
+type initType string
+
+const (
+	onDemand    initType = "on-demand"
+	provisioned initType = "provisioned-concurrency"
+)
+
 // environment is what the function's process sees: AWS's own variables, with the user's over them. Names that AWS
 // reserves never reach Function.Env; the others (PATH, LANG, …) a user may change.
-func (v *Invoker) environment(fn *Function, stream string, cred Credential) map[string]string {
+func (v *Invoker) environment(fn *Function, kind initType, stream string, cred Credential) map[string]string {
 	env := map[string]string{
 		"AWS_ACCESS_KEY_ID":               cred.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY":           cred.SecretAccessKey,
@@ -69,7 +77,7 @@ func (v *Invoker) environment(fn *Function, stream string, cred Credential) map[
 		"AWS_LAMBDA_FUNCTION_NAME":        fn.Name,
 		"AWS_LAMBDA_FUNCTION_VERSION":     fn.Version,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(fn.Memory),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  string(kind),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       fn.LogGroup,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
 		"AWS_LAMBDA_RUNTIME_API":          driver.DefaultRuntimeAPIAddr,

@@ -39,6 +39,10 @@ type Function struct {
 	// shares what the account has left, Unreserved.
 	Reserved   *int
 	Unreserved int
+
+	// Provisioned is how many invocations of this version have a place of their own. ProvisionedAll is the sum over all
+	// versions, a part of what is Reserved.
+	Provisioned, ProvisionedAll int
 }
 
 // key names what may share a warm sandbox.

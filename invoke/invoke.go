@@ -120,7 +120,7 @@ func (v *Invoker) Call(ctx context.Context, fn *Function, req *Request) (res *Re
 	if err != nil {
 		return nil, err
 	}
-	run := &run{v: v, fn: fn, req: req, report: report{fn: fn, requestID: req.RequestID}}
+	run := &run{v: v, fn: fn, req: req, kind: onDemand, report: report{fn: fn, requestID: req.RequestID}}
 	if run.report.requestID == "" {
 		run.report.requestID = NewRequestID()
 	}
@@ -211,6 +211,7 @@ type run struct {
 	tail    []byte
 	err     error
 
+	kind      initType
 	retried   bool      // the start took too long once, or a warm sandbox turned out to be dead
 	startedAt time.Time // when the time limit of the call begins, if the start counts
 	began     time.Time // when it began
@@ -275,12 +276,12 @@ func (r *run) cold(ctx context.Context) error {
 		return fmt.Errorf("credentials of function %s: %w", fn.Name, err)
 	}
 	stream := streamName(fn.Version, now)
-	plan, err := v.config.Runtimes.Plan(v.describe(fn, dir, opt, v.environment(fn, stream, cred)))
+	plan, err := v.config.Runtimes.Plan(v.describe(fn, dir, opt, v.environment(fn, r.kind, stream, cred)))
 	if err != nil {
 		free()
 		return err
 	}
-	want := sandbox.Plan{Key: fn.key(), Spec: plan.Spec, Mounts: plan.StemMounts}
+	want := sandbox.Plan{Key: fn.key(), Fresh: r.kind == provisioned, Spec: plan.Spec, Mounts: plan.StemMounts}
 	if plan.Stem != "" {
 		want.Stem = &sandbox.Stem{Name: plan.Stem, Spec: plan.StemSpec}
 	}
@@ -305,7 +306,7 @@ func (r *run) cold(ctx context.Context) error {
 		r.session.note(plan.Notice + "\n")
 	}
 	if fn.systemLogs() {
-		r.session.note(initStart(fn, fn.Runtime))
+		r.session.note(initStart(fn, r.kind, fn.Runtime))
 	}
 	r.session.adopt(fn, stream, cred.Expires, free)
 	if box.Origin == sandbox.FromStem {
@@ -334,6 +335,9 @@ func (v *Invoker) files(ctx context.Context, fn *Function) (dir, opt string, fre
 // load waits until the handler is loaded. A start that fails is the call's outcome.
 func (r *run) load(ctx context.Context, began time.Time) error {
 	limit := r.v.config.InitLimit
+	if r.kind == provisioned {
+		limit = max(provisionedInit, r.fn.Timeout)
+	}
 	if r.retried {
 		limit = r.fn.Timeout
 		r.startedAt = began
@@ -357,7 +361,11 @@ func (r *run) load(ctx context.Context, began time.Time) error {
 		return r.tooSlow(ctx, time.Since(began))
 	}
 	took := time.Since(began)
-	r.session.note(initReport(r.fn, took, "error", o.errorType))
+	r.session.note(initReport(r.fn, r.kind, took, "error", o.errorType))
+	if r.kind == provisioned {
+		r.giveUp(o)
+		return nil
+	}
 	r.session.begin(&r.report, r.req.LogTail)
 	r.end(o, took)
 	return nil
@@ -365,7 +373,11 @@ func (r *run) load(ctx context.Context, began time.Time) error {
 
 // tooSlow ends a start that took too long. The first time another start is made, which counts as part of the call.
 func (r *run) tooSlow(ctx context.Context, took time.Duration) error {
-	r.session.note(initReport(r.fn, took, "timeout", ""))
+	r.session.note(initReport(r.fn, r.kind, took, "timeout", ""))
+	if r.kind == provisioned {
+		r.giveUp(outcome{errorType: "Sandbox.Timedout"})
+		return nil
+	}
 	if !r.retried {
 		r.retried = true
 		r.v.config.Pool.Discard(r.box)

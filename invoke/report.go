@@ -87,19 +87,19 @@ func (r *report) usedMB() int64 {
 }
 
 // initStart is the first line of a sandbox.
-func initStart(fn *Function, runtime string) string {
+func initStart(fn *Function, kind initType, runtime string) string {
 	version, arn := runtimeVersion(runtime), RuntimeVersionARN(fn.Region, runtime)
 	if fn.JSONLogs {
-		return platformRecord("platform.initStart", map[string]any{"initializationType": "on-demand", "phase": "init",
+		return platformRecord("platform.initStart", map[string]any{"initializationType": kind, "phase": "init",
 			"runtimeVersion": version, "runtimeVersionArn": arn, "functionName": fn.Name, "functionVersion": fn.Version})
 	}
 	return "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn + "\n"
 }
 
 // initReport says how a start failed; one that succeeds is told by the REPORT line.
-func initReport(fn *Function, took time.Duration, status, errorType string) string {
+func initReport(fn *Function, kind initType, took time.Duration, status, errorType string) string {
 	if fn.JSONLogs {
-		record := map[string]any{"initializationType": "on-demand", "phase": "init", "status": status,
+		record := map[string]any{"initializationType": kind, "phase": "init", "status": status,
 			"metrics": map[string]any{"durationMs": millis(took)}}
 		if errorType != "" {
 			record["errorType"] = errorType

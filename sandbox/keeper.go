@@ -69,20 +69,21 @@ func (p *Pool) keep(now time.Time) time.Duration {
 
 // dueLocked tells when the next step of an idle sandbox is due.
 func (p *Pool) dueLocked(s *Sandbox) (time.Time, bool) {
+	stays := len(p.idle[s.Key]) <= p.kept[s.Key]
 	switch s.state {
 	case idle:
 		if p.report.Freeze {
 			return s.since.Add(p.config.FreezeAfter), true
 		}
 	case frozen:
-		if p.report.Reclaim {
+		if p.report.Reclaim && !stays {
 			return s.since.Add(p.config.ReclaimAfter), true
 		}
 	case reclaimed:
 	default:
 		return time.Time{}, false
 	}
-	return s.since.Add(p.config.LetGoAfter), true
+	return s.since.Add(p.config.LetGoAfter), !stays
 }
 
 // age takes an idle sandbox one step further. since stays the time of its release.
@@ -91,7 +92,8 @@ func (p *Pool) age(s *Sandbox, now time.Time) {
 	defer s.work.Unlock()
 	p.mu.Lock()
 	from := s.state
-	old := now.Sub(s.since) >= p.config.LetGoAfter
+	stays := len(p.idle[s.Key]) <= p.kept[s.Key]
+	old := now.Sub(s.since) >= p.config.LetGoAfter && !stays
 	if from != idle && from != frozen && from != reclaimed {
 		p.mu.Unlock()
 		return // someone has taken it meanwhile

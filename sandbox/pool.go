@@ -51,8 +51,9 @@ type Session interface {
 
 // Plan says how to get a sandbox for a function.
 type Plan struct {
-	Key  string      // function version; see "Who may use which"
-	Spec driver.Spec // the plain path: a fresh sandbox that starts as the function
+	Key   string      // function version; see "Who may use which"
+	Fresh bool        // never a warm one: there are to be more than there are
+	Spec  driver.Spec // the plain path: a fresh sandbox that starts as the function
 
 	Stem   *Stem          // nil, or the kind of stem cell that can become this function
 	Mounts []driver.Mount // into the stem cell, before it is handed out: the function's code
@@ -164,7 +165,8 @@ type Pool struct {
 	count   int                   // all, and those about to be started
 	idle    map[string][]*Sandbox // by key, the last released at the end
 	stems   map[string]*stemKind
-	inHands int64 // memory limits of busy sandboxes
+	kept    map[string]int // by key: how many idle ones stay, see Keep
+	inHands int64          // memory limits of busy sandboxes
 	closed  bool
 	stats   Stats
 }
@@ -181,7 +183,7 @@ func New(d driver.Driver, c Config) *Pool {
 	c.setDefaults()
 	p := &Pool{
 		driver: d, config: c, report: d.Report(), wake: make(chan struct{}, 1),
-		all: make(map[*Sandbox]bool), idle: make(map[string][]*Sandbox), stems: make(map[string]*stemKind),
+		all: make(map[*Sandbox]bool), idle: make(map[string][]*Sandbox), stems: make(map[string]*stemKind), kept: make(map[string]int),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
@@ -190,8 +192,10 @@ func New(d driver.Driver, c Config) *Pool {
 // Acquire returns a sandbox for plan: a warm one, else a stem cell that has been given plan.Mounts and Limits, else
 // a fresh one. It never waits for a stem cell to boot. Hand it back with Release or Discard.
 func (p *Pool) Acquire(ctx context.Context, plan Plan) (*Sandbox, error) {
-	if s := p.takeWarm(plan); s != nil {
-		return s, nil
+	if !plan.Fresh {
+		if s := p.takeWarm(plan); s != nil {
+			return s, nil
+		}
 	}
 	if err := p.reserve(plan); err != nil {
 		return nil, err
@@ -283,6 +287,9 @@ func (p *Pool) overMemoryLocked(plan Plan) bool {
 func (p *Pool) victimLocked() *Sandbox {
 	var oldest *Sandbox
 	for _, list := range p.idle {
+		if len(list) <= p.kept[list[0].Key] {
+			continue
+		}
 		if s := list[0]; oldest == nil || s.since.Before(oldest.since) {
 			oldest = s
 		}
@@ -436,6 +443,31 @@ func (p *Pool) Evict(key string) {
 			p.endLocked(s)
 		}
 	}
+}
+
+// Keep lets n idle sandboxes of key stay for as long as it is not called again with less: they are frozen, but their memory
+// is not put aside, and no other function takes their place.
+func (p *Pool) Keep(key string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n > 0 {
+		p.kept[key] = n
+	} else {
+		delete(p.kept, key)
+	}
+	p.stirLocked()
+}
+
+// Count returns how many sandboxes of key are there, idle or in a caller's hands.
+func (p *Pool) Count(key string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.all {
+		if s.Key == key && s.state != dead && !s.evicted {
+			n++
+		}
+	}
+	return n
 }
 
 // Stats returns a snapshot for metrics.

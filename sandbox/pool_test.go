@@ -376,3 +376,35 @@ func TestHammer(t *testing.T) {
 		}
 	})
 }
+
+// TestKeep keeps as many idle sandboxes of a key as it was told to, and lets the others go.
+func TestKeep(t *testing.T) {
+	pool(t, sandbox.Config{MaxSandboxes: 3, LetGoAfter: time.Minute}, func(t *testing.T, h *host, p *sandbox.Pool) {
+		p.Keep("a", 2)
+		fresh := plan("a")
+		fresh.Fresh = true
+		var boxes []*sandbox.Sandbox
+		for range 3 {
+			boxes = append(boxes, acquire(t, p, fresh, sandbox.Plain))
+		}
+		for _, s := range boxes {
+			p.Release(s)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := p.Count("a"); n != 2 {
+			t.Errorf("%d are left", n)
+		}
+		p.Release(acquire(t, p, plan("b"), sandbox.Plain))
+		p.Release(acquire(t, p, plan("c"), sandbox.Plain)) // b makes room, not a
+		if n := p.Count("a"); n != 2 {
+			t.Errorf("%d are left after others needed room", n)
+		}
+		p.Keep("a", 0)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := p.Count("a"); n != 0 {
+			t.Errorf("%d are left that nobody wants", n)
+		}
+	})
+}

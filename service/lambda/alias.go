@@ -87,6 +87,7 @@ func (f functionID) saveAlias(ctx context.Context, tx *kv.Tx, a *aliasRow) error
 		}
 	}
 	f.mark(tx)
+	tx.Notify(provisionedTopic) // it may have some, which moves with it
 	return kv.PutRow(tx, f.aliasKey(a.Name), a)
 }
 
@@ -144,6 +145,9 @@ func (s *Service) deleteAlias(ctx context.Context, c cloud.Caller, in *DeleteAli
 	}
 	err = s.KV.Update(ctx, func(tx *kv.Tx) error {
 		if _, err := r.load(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.dropProvisioned(ctx, tx, reference{r.functionID, *in.Name}); err != nil {
 			return err
 		}
 		tx.Delete(r.aliasKey(*in.Name))

@@ -20,8 +20,9 @@ func reservedSum(row []byte) int {
 	return int(binary.BigEndian.Uint64(row))
 }
 
-// changeReserved moves the account's sum from a function's old share to its new one; nil is none.
-func changeReserved(ctx context.Context, tx *kv.Tx, f functionID, old, share *int32) error {
+// changeShare moves the account's sum from a function's old share to its new one; nil is none. What is asked for stands at
+// the begin of the refusal.
+func changeShare(ctx context.Context, tx *kv.Tx, f functionID, old, share *int32, what string) error {
 	if old == nil && share == nil {
 		return nil
 	}
@@ -31,8 +32,8 @@ func changeReserved(ctx context.Context, tx *kv.Tx, f functionID, old, share *in
 		return err
 	}
 	sum := reservedSum(row) - int(cloud.Val(old)) + int(cloud.Val(share))
-	if share != nil && invoke.DefaultConcurrency-sum < minUnreserved {
-		return invalid("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", minUnreserved)
+	if cloud.Val(share) > cloud.Val(old) && invoke.DefaultConcurrency-sum < minUnreserved {
+		return invalid(what+" decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", minUnreserved)
 	}
 	tx.Set(key, binary.BigEndian.AppendUint64(nil, uint64(max(sum, 0))))
 	f.mark(tx)
@@ -49,10 +50,14 @@ func (s *Service) reserve(ctx context.Context, c cloud.Caller, name *string, sha
 		if err != nil {
 			return err
 		}
-		if err := changeReserved(ctx, tx, r.functionID, fn.Reserved, share); err != nil {
+		if total := fn.provisionedTotal(); share != nil && *share < total {
+			return cloud.Faultf("InvalidParameterValueException", " ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].", *share, total)
+		}
+		before := fn.share()
+		fn.Reserved = share
+		if err := changeShare(ctx, tx, r.functionID, before, fn.share(), "Specified ReservedConcurrentExecutions for function"); err != nil {
 			return err
 		}
-		fn.Reserved = share
 		return kv.PutRow(tx, r.key(), fn)
 	})
 }

@@ -442,9 +442,11 @@ func (s *Service) deleteWhole(ctx context.Context, c cloud.Caller, r reference) 
 		for _, rows := range r.rowsOf() {
 			tx.DeleteRange(rows.Begin, rows.End)
 		}
-		if err := changeReserved(ctx, tx, r.functionID, fn.Reserved, nil); err != nil {
+		if err := changeShare(ctx, tx, r.functionID, fn.share(), nil, ""); err != nil {
 			return err
 		}
+		tx.Delete(r.provisionedKey())
+		tx.Notify(provisionedTopic)
 		tx.Delete(r.key())
 		tx.Delete(r.markKey())
 		return nil

@@ -58,13 +58,14 @@ func (f functionID) layersOwner(n int64) string { return f.owner(n) + "/layers" 
 // functionRow is what all versions of a function share.
 type functionRow struct {
 	Created       time.Time
-	LastVersion   int64             // highest number given so far
-	Published     string            // build of $LATEST that LastVersion was made of
-	Reserved      *int32            `json:",omitempty"`
-	Tags          map[string]string `json:",omitempty"`
-	CodeSigning   string            `json:",omitempty"` // ARN of its configuration
-	RecursiveLoop string            `json:",omitempty"`
-	RuntimeUpdate map[string]string `json:",omitempty"` // qualifier → UpdateRuntimeOn
+	LastVersion   int64                // highest number given so far
+	Published     string               // build of $LATEST that LastVersion was made of
+	Reserved      *int32               `json:",omitempty"`
+	Provisioned   map[string]provision `json:",omitempty"` // by version or alias
+	Tags          map[string]string    `json:",omitempty"`
+	CodeSigning   string               `json:",omitempty"` // ARN of its configuration
+	RecursiveLoop string               `json:",omitempty"`
+	RuntimeUpdate map[string]string    `json:",omitempty"` // qualifier → UpdateRuntimeOn
 }
 
 // versionRow is one version of a function: its code and configuration.

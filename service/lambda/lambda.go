@@ -11,7 +11,8 @@
 //	(a, r, "eventconfig", name, qualifier) rules for asynchronous events; "$LATEST" is the function itself
 //	(a, r, "url", name, qualifier)         function URL; "" is the function itself
 //	(a, r, "mark", name)                   moves with every commit that touches the function: caches compare it
-//	(a, r, "reserved")                     sum of reserved concurrency, moves likewise
+//	(a, r, "reserved")                     sum of reserved and provisioned concurrency, moves likewise
+//	("provisioned", a, r, name)            a function that has provisioned concurrency
 //	(a, r, "layer", name)                  which number a layer gave out last
 //	(a, r, "layerversion", name, n)        one version of a layer
 //	(a, r, "layerpolicy", name, n)         which other accounts may use it
@@ -29,7 +30,7 @@
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
 // third is refused. Recursive calls are not detected, whatever the recursion configuration says. Nothing signs
-// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, dead-letter queues, provisioned concurrency and
+// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, dead-letter queues and
 // event source mappings are not there yet and say so.
 package lambda
 
@@ -81,6 +82,8 @@ type Service struct {
 	queue *invoke.Queue
 	links links
 
+	provisioner *provisioner
+
 	mu    sync.Mutex
 	cache map[functionID]*snapshot
 }
@@ -94,14 +97,19 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}}
+	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}, provisioner: newProvisioner()}
 	s.queue = invoke.NewQueue(c.KV.In("async"), c.Invoker, s)
 	s.queue.Members = c.Members
 	return s, nil
 }
 
-// Run runs asynchronous events until ctx ends.
-func (s *Service) Run(ctx context.Context) error { return s.queue.Run(ctx) }
+// Run runs asynchronous events and keeps provisioned sandboxes until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.runProvisioner(ctx) })
+	defer keeping.Wait()
+	return s.queue.Run(ctx)
+}
 
 // AsyncStats tells what waits among the asynchronous events, and what runs.
 func (s *Service) AsyncStats(ctx context.Context) (invoke.QueueStats, error) {
@@ -171,6 +179,10 @@ func (s *Service) Service() service.Service {
 			service.On(service.Op("ListFunctionsByCodeSigningConfig", s.listFunctionsByCodeSigningConfig), func(_ cloud.Caller, in *ListFunctionsByCodeSigningConfigInput) []string {
 				return []string{cloud.Val(in.CodeSigningConfigArn)}
 			}),
+			service.On(service.Op("PutProvisionedConcurrencyConfig", s.putProvisioned), named(func(in *PutProvisionedConcurrencyConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetProvisionedConcurrencyConfig", s.getProvisioned), named(func(in *GetProvisionedConcurrencyConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("DeleteProvisionedConcurrencyConfig", s.deleteProvisioned), named(func(in *DeleteProvisionedConcurrencyConfigInput) *string { return in.FunctionName })),
+			service.On(service.Op("ListProvisionedConcurrencyConfigs", s.listProvisioned), named(func(in *ListProvisionedConcurrencyConfigsInput) *string { return in.FunctionName })),
 			service.On(service.Op("PublishLayerVersion", s.publishLayerVersion), ofLayer(func(in *PublishLayerVersionInput) *string { return in.LayerName }, nil)),
 			service.On(service.Op("GetLayerVersion", s.getLayerVersion), ofLayer(func(in *GetLayerVersionInput) *string { return in.LayerName }, func(in *GetLayerVersionInput) *int64 { return in.VersionNumber })),
 			service.On(service.Op("GetLayerVersionByArn", s.getLayerVersionByARN), func(_ cloud.Caller, in *GetLayerVersionByArnInput) []string { return []string{cloud.Val(in.Arn)} }).As("lambda:GetLayerVersion"),

@@ -97,7 +97,11 @@ func (s *Service) read(ctx context.Context, rd kv.Reader, r reference, known *sn
 	if err != nil {
 		return nil, err
 	}
-	t := newTarget(r.functionID, v, fn, unreserved)
+	places, err := r.provisionedFor(ctx, rd, fn)
+	if err != nil {
+		return nil, err
+	}
+	t := newTarget(r.functionID, v, fn, unreserved, places)
 	if alias != nil {
 		for version, share := range alias.Weights {
 			n, _ := strconv.ParseInt(version, 10, 64)
@@ -106,7 +110,7 @@ func (s *Service) read(ctx context.Context, rd kv.Reader, r reference, known *sn
 				return nil, err
 			}
 			if other != nil {
-				t.also = append(t.also, weighted{share, newTarget(r.functionID, other, fn, unreserved)})
+				t.also = append(t.also, weighted{share, newTarget(r.functionID, other, fn, unreserved, places)})
 			}
 		}
 	}
@@ -125,8 +129,10 @@ func policyOf(qualifier string) string {
 	return qualifier
 }
 
-func newTarget(f functionID, v *versionRow, fn *functionRow, unreserved int) *target {
-	return &target{function: f.runnable(v, fn.Reserved, unreserved), executed: v.version()}
+func newTarget(f functionID, v *versionRow, fn *functionRow, unreserved int, places map[int64]int) *target {
+	t := &target{function: f.runnable(v, fn.Reserved, unreserved), executed: v.version()}
+	t.function.Provisioned, t.function.ProvisionedAll = places[v.Number], int(fn.provisionedTotal())
+	return t
 }
 
 func (s *Service) remember(f functionID, snap *snapshot) {

@@ -90,6 +90,9 @@ func (s *Service) deleteVersion(ctx context.Context, r reference) error {
 		if err := charge(ctx, tx, r.account, r.region, -v.Code.Size); err != nil {
 			return err
 		}
+		if err := s.dropProvisioned(ctx, tx, r); err != nil {
+			return err
+		}
 		s.unlink(tx, r.functionID, v)
 		tx.Delete(r.versionKey(v.Number))
 		tx.Delete(r.policyKey(r.qualifier))

@@ -1,0 +1,76 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	startsAtOnce    = 4                 // sandboxes of one function that are started ahead of calls at a time
+	provisionedInit = 130 * time.Second // how long one may take; or as long as the function's timeout, as on AWS
+)
+
+// ErrInit says that a function could not be started ahead of calls: its own code failed. Its log says how.
+var ErrInit = errors.New("invoke: the function does not start")
+
+// Provision keeps n sandboxes of fn, loaded and waiting, until it is called with another number; 0 ends that. It starts
+// what is missing, and returns when that is done or one does not start. Whatever ends them later, the next call makes up
+// for. One call for a function is under way at a time.
+func (v *Invoker) Provision(ctx context.Context, fn *Function, n int) error {
+	v.config.Pool.Keep(fn.key(), n)
+	missing := n - v.config.Pool.Count(fn.key())
+	var (
+		starts sync.WaitGroup
+		slots  = make(chan struct{}, startsAtOnce)
+		mu     sync.Mutex
+		failed error // guarded by mu
+	)
+	for range max(missing, 0) {
+		slots <- struct{}{}
+		starts.Go(func() {
+			defer func() { <-slots }()
+			if err := v.startAhead(ctx, fn); err != nil {
+				mu.Lock()
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+			}
+		})
+		mu.Lock()
+		stop := failed != nil
+		mu.Unlock()
+		if stop {
+			break
+		}
+	}
+	starts.Wait()
+	return failed
+}
+
+// Provisioned returns how many sandboxes of fn are there.
+func (v *Invoker) Provisioned(fn *Function) int { return v.config.Pool.Count(fn.key()) }
+
+// startAhead starts one sandbox and hands it to the pool.
+func (v *Invoker) startAhead(ctx context.Context, fn *Function) error {
+	r := &run{v: v, fn: fn, req: &Request{}, kind: provisioned, report: report{fn: fn, requestID: NewRequestID()}}
+	if err := r.cold(ctx); err != nil {
+		return err
+	}
+	if r.err != nil {
+		return r.err
+	}
+	if r.box == nil {
+		return fmt.Errorf("%w: %s", ErrInit, r.report.out.errorType)
+	}
+	v.config.Pool.Release(r.box)
+	return nil
+}
+
+// giveUp ends a start ahead of calls that failed.
+func (r *run) giveUp(o outcome) {
+	r.report.out = o
+	r.v.config.Pool.Discard(r.box)
+	r.box = nil
+}
