@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,9 +73,14 @@ func isSync(op errorfs.Op) bool {
 	return false
 }
 
+// faultChild tells the child of TestFaultAtEveryPlace that it is one.
+const faultChild = "LAMBENT_TEST_FAULT_CHILD"
+
 // TestFaultAtEveryPlace breaks the disk at each write, or each sync, in turn. Either the store goes on, or it
-// stops with ErrStopped and the disk's error; then the power is cut, and what was promised is there.
+// stops with ErrStopped and the disk's error; then the power is cut, and what was promised is there. Stores that have
+// stopped cannot be closed, so each kind of fault is tried in a process that ends with them.
 func TestFaultAtEveryPlace(t *testing.T) {
+	child := os.Getenv(faultChild) != ""
 	for _, tt := range []struct {
 		name  string
 		where func(errorfs.Op) bool
@@ -86,6 +93,15 @@ func TestFaultAtEveryPlace(t *testing.T) {
 		{"EIO on a write", isWrite, syscall.EIO, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if !child {
+				cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^TestFaultAtEveryPlace$/^"+strings.ReplaceAll(tt.name, " ", "_")+"$")
+				cmd.Env = append(os.Environ(), faultChild+"=1")
+				out, err := cmd.CombinedOutput()
+				if t.Logf("%s", out); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			rng := rand.New(rand.NewPCG(seed, 0))
