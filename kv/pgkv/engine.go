@@ -57,9 +57,10 @@ type Engine struct {
 	seed  maphash.Seed
 	base  atomic.Uint64 // what is added to the id of a transaction to make a version
 
-	running running
-	counts  counts
-	sizes   atomic.Uint64 // bytes of the tables when the keeper last looked
+	running  running
+	horizons horizons
+	counts   counts
+	sizes    atomic.Uint64 // bytes of the tables when the keeper last looked
 
 	stop   context.CancelFunc // of the keeper
 	keeper sync.WaitGroup
@@ -112,21 +113,6 @@ func (e *Engine) StableBefore(ctx context.Context) (driver.Stamp, error) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-// horizon returns the oldest transaction id in progress and the next one to be given out.
-func (e *Engine) horizon(ctx context.Context) (low, next uint64, err error) {
-	c, err := e.acquire(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.release()
-	b := c.batch()
-	b.add(stmtHorizon)
-	err = b.run(ctx, time.Now().Add(maxAge), func(_ int, row [][]byte) {
-		low, next = number(row[0]), number(row[1])
-	})
-	return low, next, err
 }
 
 // Cloud returns the name of the cloud that the store belongs to.

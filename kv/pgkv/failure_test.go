@@ -344,3 +344,36 @@ func TestOpenTogether(t *testing.T) {
 		t.Errorf("another server reads %q", got)
 	}
 }
+
+// TestStableTogether: of many who ask at the same time each gets an answer that covers his own commit.
+func TestStableTogether(t *testing.T) {
+	e := open(t, kvtest.Schema(t, database(t)), pgkv.Options{})
+	defer e.Close()
+	var wg sync.WaitGroup
+	for w := range 32 {
+		wg.Go(func() {
+			for range 5 {
+				txn, err := e.Begin(t.Context(), driver.ReadWrite)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				stamp, err := txn.Commit(t.Context(), []driver.Op{{Kind: driver.Set, Key: []byte{2, byte(w)}}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				stable, err := e.StableBefore(t.Context())
+				if err != nil || string(stable[:]) <= string(stamp[:]) {
+					t.Errorf("stable before %x, the commit %x, %v", stable, stamp, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.StableBefore(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("called off: %v", err)
+	}
+}

@@ -53,7 +53,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Engine, error) {
 		return nil, err
 	}
 	keep, stop := context.WithCancel(context.Background())
-	e := &Engine{where: place(c), seed: maphash.MakeSeed(), stop: stop}
+	e := &Engine{where: place(c), seed: maphash.MakeSeed(), horizons: horizons{asking: make(chan struct{}, 1)}, stop: stop}
 	ctx, cancel := context.WithTimeout(ctx, openFor)
 	defer cancel()
 	if err := e.open(ctx, c, o); err != nil {
