@@ -3,6 +3,7 @@ package app
 import (
 	"os"
 
+	"lambent/gateway/dns"
 	"lambent/invoke"
 	"lambent/invoke/runtimeapi"
 	"lambent/runtimes"
@@ -64,9 +65,13 @@ func (p *cloudParts) openInvoker(credentials invoke.Credentials, sink invoke.Log
 	p.background("function logs", records.Run)
 	p.background("sandbox pool", pool.Run)
 	invoker := invoke.New(invoke.Config{
-		Pool: pool, Runtimes: languages(p.config.RuntimeFallback, shelf(p.data.path, p.config.Data)), Code: code, Credentials: credentials, Logs: records, Log: p.log,
-		Env:   map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
-		Ports: []driver.Port{{Addr: innerEndpoint, Serve: p.inner.serve}},
+		Pool: pool, Runtimes: languages(p.config.RuntimeFallback, shelf(p.data.path, p.config.Data)).Trust(p.ca.CertFile(), p.ca.BundleFile()), Code: code, Credentials: credentials, Logs: records, Log: p.log,
+		Env: map[string]string{"AWS_ENDPOINT_URL": "http://" + innerEndpoint},
+		Ports: []driver.Port{
+			{Addr: innerEndpoint, Serve: p.inner.serve},
+			{Addr: "127.0.0.1:443", Serve: p.inner.serve}, // for what knows no endpoint variable and asks for s3.amazonaws.com
+			{Addr: "127.0.0.1:53", Serve: dns.Serve},
+		},
 	})
 	p.onClose(func() error { // functions that outlived their requests end before what runs them
 		invoker.Wait()

@@ -27,7 +27,7 @@ func HostRoot() driver.Spec {
 		Files: map[string][]byte{
 			"/etc/hosts":         []byte("127.0.0.1 localhost\n::1 localhost\n"),
 			"/etc/nsswitch.conf": []byte("passwd: files\ngroup: files\nhosts: files dns\n"),
-			"/etc/resolv.conf":   []byte("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+			"/etc/resolv.conf":   []byte("nameserver 127.0.0.1\noptions use-vc timeout:1 attempts:1\n"),
 			"/etc/os-release":    []byte("NAME=\"Lambent\"\nID=lambent\nPRETTY_NAME=\"Lambent function sandbox\"\n"),
 			"/etc/services":      []byte("http 80/tcp\nhttps 443/tcp\ndomain 53/udp\n"),
 		},

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"lambent/cloud"
+	"lambent/sandbox/driver"
 )
 
 // Set is the runtimes of one cloud.
@@ -15,6 +16,7 @@ type Set struct {
 	exact    bool // no other version than the one named
 	families []Runtime
 	byName   map[string]Runtime
+	trust    []driver.Mount // see Trust
 
 	mu    sync.Mutex
 	notes map[string]string // by runtime; what a host has does not change while we run
@@ -54,7 +56,8 @@ func (s *Set) plan(fn Function) (Plan, error) {
 	if !ok {
 		return Plan{}, errors.New("no language of this cloud answers to that name")
 	}
-	plan, err := f.Plan(fn)
+	plan, err := f.Plan(s.trusting(fn))
+	plan = s.trusted(plan)
 	if err == nil && s.exact && plan.Notice != "" {
 		err = errors.New("it is not installed on this host and --runtime-fallback none forbids another version; install it, or start the cloud with --runtime-fallback nearest")
 	}

@@ -2,12 +2,14 @@ package runtimes_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"lambent/cloud"
 	"lambent/runtimes"
 	"lambent/runtimes/provided"
+	"lambent/sandbox/driver"
 )
 
 func TestUnknownRuntime(t *testing.T) {
@@ -92,5 +94,36 @@ func TestVersionsThatTheHostLacks(t *testing.T) {
 				t.Errorf("note: %q, want %q", note, tt.note)
 			}
 		})
+	}
+}
+
+// stemmed is a runtime with stem cells that shows its function's environment.
+type stemmed struct{ neighbour }
+
+func (stemmed) Plan(fn runtimes.Function) (runtimes.Plan, error) {
+	env := runtimes.List(fn.Env)
+	return runtimes.Plan{Runtime: "x1", Stem: "x1", Spec: driver.Spec{Env: env}}, nil
+}
+
+func TestTrust(t *testing.T) {
+	has := func(s driver.Spec, source, target string) bool {
+		return slices.Contains(s.Mounts, driver.Mount{Source: source, Target: target})
+	}
+	fn := runtimes.Function{Runtime: "x1", Env: map[string]string{"AWS_CA_BUNDLE": "/var/task/mine.pem"}}
+	p, err := runtimes.NewSet(stemmed{}).Trust("/host/ca.pem", "/host/bundle.pem").Plan(fn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spec := range map[string]driver.Spec{"plain": p.Spec, "stem": p.StemSpec} {
+		if !has(spec, "/host/ca.pem", "/var/runtime/ca.pem") || !has(spec, "/host/bundle.pem", "/var/runtime/bundle.pem") ||
+			!slices.Contains(spec.Env, "NODE_EXTRA_CA_CERTS=/var/runtime/ca.pem") {
+			t.Errorf("%s: %+v", name, spec)
+		}
+	}
+	if !slices.Contains(p.Spec.Env, "AWS_CA_BUNDLE=/var/task/mine.pem") || fn.Env["SSL_CERT_FILE"] != "" {
+		t.Errorf("the function's own: %q, %v", p.Spec.Env, fn.Env)
+	}
+	if p, err := runtimes.NewSet(stemmed{}).Plan(fn); err != nil || len(p.Spec.Mounts) != 0 || len(p.Spec.Env) != 1 {
+		t.Errorf("without: %v %+v", err, p.Spec)
 	}
 }

@@ -174,8 +174,9 @@ func (r *Runtime) stem(node runtimes.Interpreter, fn runtimes.Function) (string,
 
 // plainOnly reports whether env holds variables that Node.js, or the loader before it, reads at its own start.
 func plainOnly(env map[string]string) bool {
-	for k := range env {
+	for k, v := range env {
 		switch {
+		case runtimes.Trusts(k, v):
 		case k == "NODE_PATH" || k == "NODE_ENV" || k == "LD_LIBRARY_PATH":
 		case strings.HasPrefix(k, "NODE_"), strings.HasPrefix(k, "LD_"), strings.HasPrefix(k, "MALLOC_"),
 			k == "GLIBC_TUNABLES", k == "AWS_LAMBDA_EXEC_WRAPPER", k == "OPENSSL_CONF", k == "SSL_CERT_FILE", k == "SSL_CERT_DIR":

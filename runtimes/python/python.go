@@ -172,8 +172,9 @@ func (r *Runtime) stem(python runtimes.Interpreter, fn runtimes.Function) (strin
 
 // plainOnly reports whether env holds variables that Python, or the loader before it, reads at its own start.
 func plainOnly(env map[string]string) bool {
-	for k := range env {
+	for k, v := range env {
 		switch {
+		case runtimes.Trusts(k, v):
 		case k == "PYTHONPATH" || k == "LD_LIBRARY_PATH":
 		case strings.HasPrefix(k, "PYTHON"), strings.HasPrefix(k, "LD_"), strings.HasPrefix(k, "MALLOC_"),
 			k == "GLIBC_TUNABLES", k == "AWS_LAMBDA_EXEC_WRAPPER", k == "LC_ALL", k == "LC_CTYPE", k == "OPENSSL_CONF":

