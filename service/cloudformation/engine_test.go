@@ -228,9 +228,15 @@ func (b *bench) crashAt(n int, afterEffect bool, start func()) bool {
 			return nil
 		}
 	}
+	var id string // a deletion may be over, and the name gone, before anybody looks
+	if there, err := b.s.describeStacks(context.Background(), b.c, &DescribeStacksInput{StackName: new("shop")}); err == nil {
+		id = *there.Stacks[0].StackId
+	}
 	stop := b.run()
 	start()
-	id := *b.stack("shop").StackId
+	if id == "" {
+		id = *b.stack("shop").StackId
+	}
 	for !life.dead.Load() && strings.HasSuffix(*b.stack(id).StackStatus, "IN_PROGRESS") {
 	}
 	stop()
