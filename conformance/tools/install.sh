@@ -22,6 +22,12 @@ python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 has javac || packages+=(default-jdk-headless)
 has mvn || packages+=(maven)
 has ruby || packages+=(ruby)
+/usr/bin/python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+has autoreconf || packages+=(autoconf automake)
+has libtoolize || packages+=(libtool)
+has cmake || packages+=(cmake)
+has g++ || packages+=(g++)
+has make || packages+=(make)
 has mcs || packages+=(mono-mcs)
 has mono || packages+=(mono-runtime)
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages+=(postgresql) # 15 in Debian 12
@@ -67,6 +73,24 @@ if [ "$(cat "$dir/.installed-runtimes" 2>/dev/null || true)" != "$want" ]; then
 fi
 
 clients=$here/../clients
+# AWS's own runtime clients, as functions that bring their runtime have them. The one for Node.js builds its native
+# part, which takes some minutes and what autotools and cmake need.
+want=$(cat "$clients"/ric/*/* | sha256sum)
+if [ "$(cat "$dir/.installed-ric" 2>/dev/null || true)" != "$want" ]; then
+  rm -rf "$dir/.installed-ric" "$dir/ric" "$dir/ric-build"
+  mkdir -p "$dir/ric/go" "$dir/ric/node" "$dir/ric/python" "$dir/ric-build"
+  say "building AWS's runtime clients (Go, Python, Node.js: some minutes)"
+  (cd "$clients/ric/go" && CGO_ENABLED=0 go build -o "$dir/ric/go/bootstrap" .)
+  # For the Python that functions see, which may be another than the first in PATH.
+  /usr/bin/python3 -m venv "$dir/ric-build/python"
+  "$dir/ric-build/python/bin/pip" install --quiet --disable-pip-version-check --target "$dir/ric/python" -r "$clients/ric/python/requirements.txt"
+  cp "$clients/ric/node/package.json" "$dir/ric-build/"
+  (cd "$dir/ric-build" && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null)
+  (cd "$dir/ric-build/node_modules/aws-lambda-ric" && cp -r bin dist package.json "$dir/ric/node/")
+  rm -rf "$dir/ric-build"
+  printf '%s\n' "$want" >"$dir/.installed-ric"
+fi
+
 want=$(cat "$here/requirements.txt" "$here/package.json" "$clients"/go/* "$clients"/java/* | sha256sum)
 if [ "$(cat "$dir/.installed" 2>/dev/null || true)" = "$want" ]; then
   exit 0
