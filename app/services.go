@@ -32,7 +32,7 @@ func (p *cloudParts) openServices() error {
 		return err
 	}
 	lambdaService, err := lambda.New(lambda.Config{
-		KV: p.store.In("lambda"), Blobs: p.blobs, Invoker: invoker, Objects: &codeObjects{s3Service}, Roles: &roles{stsService}, Identities: iamService, Domain: p.domain, Members: p.members(), Log: p.log,
+		KV: p.store.In("lambda"), Blobs: p.blobs, Key: p.derivedKey("lambda environment variables"), Invoker: invoker, Objects: &codeObjects{s3Service}, Roles: &roles{stsService}, Identities: iamService, Domain: p.domain, Members: p.members(), Log: p.log,
 	})
 	if err != nil {
 		return err

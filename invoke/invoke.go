@@ -65,6 +65,7 @@ type Invoker struct {
 	config      Config
 	admission   admission
 	credentials credentialCache
+	ahead       starts
 	lingering   sync.WaitGroup // functions that run without their caller
 }
 
@@ -79,6 +80,7 @@ func New(c Config) *Invoker {
 	return &Invoker{
 		config:      c,
 		admission:   admission{count: map[string]int{}},
+		ahead:       starts{count: map[string]int{}},
 		credentials: credentialCache{from: c.Credentials, known: map[string]Credential{}},
 	}
 }

@@ -49,11 +49,31 @@ func (v *Invoker) Provision(ctx context.Context, fn *Function, n int) error {
 	return failed
 }
 
-// Provisioned returns how many sandboxes of fn are there.
-func (v *Invoker) Provisioned(fn *Function) int { return v.config.Pool.Count(fn.key()) }
+// Provisioned returns how many sandboxes of fn are there, those that still start left out.
+func (v *Invoker) Provisioned(fn *Function) int {
+	v.ahead.mu.Lock()
+	defer v.ahead.mu.Unlock()
+	return max(0, v.config.Pool.Count(fn.key())-v.ahead.count[fn.key()])
+}
+
+// starts counts the sandboxes that are being started ahead of calls, by function.
+type starts struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (s *starts) add(key string, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count[key] += n; s.count[key] <= 0 {
+		delete(s.count, key)
+	}
+}
 
 // startAhead starts one sandbox and hands it to the pool.
 func (v *Invoker) startAhead(ctx context.Context, fn *Function) error {
+	v.ahead.add(fn.key(), 1)
+	defer v.ahead.add(fn.key(), -1)
 	r := &run{v: v, fn: fn, req: &Request{}, kind: provisioned, report: report{fn: fn, requestID: NewRequestID()}}
 	if err := r.cold(ctx); err != nil {
 		return err

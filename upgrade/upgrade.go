@@ -6,6 +6,7 @@
 //
 //	1  the first: the store does not say its format
 //	2  the store says its format
+//	3  environment variables of functions are encrypted in their rows; those of before are read as they are
 //
 // # Keys, in the room "cloud"
 //
@@ -26,7 +27,7 @@ import (
 )
 
 // Format is the format of stores that this version writes.
-const Format = 2
+const Format = 3
 
 // Errors to branch on with errors.Is.
 var (
@@ -55,6 +56,7 @@ type step func(ctx context.Context, root *kv.Store) error
 // steps are the ways from each format to the next, from format 1 on.
 var steps = []step{
 	func(context.Context, *kv.Store) error { return nil }, // to 2: that it is written down is all
+	func(context.Context, *kv.Store) error { return nil }, // to 3: rows are sealed when they are next written
 }
 
 // Store brings the store up to the present format and returns it, or says why it cannot be used. A new store gets

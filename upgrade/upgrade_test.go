@@ -38,7 +38,7 @@ func TestStore(t *testing.T) {
 	}
 	must(t, Record(t.Context(), s, 1)) // takes nothing back
 	must(t, room(s).Update(t.Context(), func(tx *kv.Tx) error { return kv.PutRow(tx, formatKey, row{Format + 1}) }))
-	if _, err := Store(t.Context(), s); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "its format is 3") {
+	if _, err := Store(t.Context(), s); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), "its format is 4") {
 		t.Errorf("a newer store: %v", err)
 	}
 	if len(steps) != Format-1 {

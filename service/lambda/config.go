@@ -181,7 +181,7 @@ func stamp(t time.Time) *string { return new(t.UTC().Format(modified)) }
 // configuration is a version as the API shows it. arn is the function as it was asked for. AWS has no word for a
 // function that runs on another version than it names; the error of its runtime version is the nearest.
 func (s *Service) configuration(f functionID, v *versionRow, arn string) *FunctionConfiguration {
-	out := f.listed(v, arn)
+	out := s.listed(f, v, arn)
 	out.State, out.LastUpdateStatus = new("Active"), new("Successful")
 	out.RuntimeVersionConfig = &RuntimeVersionConfig{RuntimeVersionArn: new(invoke.RuntimeVersionARN(f.region, v.Runtime))}
 	if note := s.Invoker.RuntimeNote(v.Runtime); note != "" {
@@ -191,7 +191,8 @@ func (s *Service) configuration(f functionID, v *versionRow, arn string) *Functi
 }
 
 // listed is a version as lists show it: without its state.
-func (f functionID) listed(v *versionRow, arn string) *FunctionConfiguration {
+func (s *Service) listed(f functionID, v *versionRow, arn string) *FunctionConfiguration {
+	sealed := s.sealer.open(f, v)
 	out := &FunctionConfiguration{
 		FunctionName: new(f.name), FunctionArn: new(arn), Version: new(v.version()), RevisionId: new(v.Revision),
 		Runtime: new(v.Runtime), Handler: new(v.Handler), Role: new(v.Role), Description: new(v.Desc),
@@ -206,7 +207,10 @@ func (f functionID) listed(v *versionRow, arn string) *FunctionConfiguration {
 	if v.LogFormat == "JSON" {
 		out.LoggingConfig.ApplicationLogLevel, out.LoggingConfig.SystemLogLevel = new(v.AppLevel), new(v.SysLevel)
 	}
-	if v.Env != nil {
+	switch {
+	case sealed != nil:
+		out.Environment = &EnvironmentResponse{Error: &EnvironmentError{ErrorCode: new("AccessDeniedException"), Message: new(sealed.Error())}}
+	case v.Env != nil:
 		out.Environment = &EnvironmentResponse{Variables: v.Env}
 	}
 	if v.VPC != nil {

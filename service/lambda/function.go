@@ -27,6 +27,9 @@ func (s *Service) createFunction(ctx context.Context, c cloud.Caller, in *Create
 	if err := createSettings(in).apply(v); err != nil {
 		return nil, err
 	}
+	if err := s.sealer.seal(r.functionID, v); err != nil {
+		return nil, err
+	}
 	if err := checkTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -266,6 +269,11 @@ func (s *Service) updateFunctionConfiguration(ctx context.Context, c cloud.Calle
 	return s.update(ctx, c, r, in.RevisionId, false, false, func(tx *kv.Tx, v *versionRow) error {
 		if err := given.apply(v); err != nil {
 			return err
+		}
+		if in.Environment != nil {
+			if err := s.sealer.seal(r.functionID, v); err != nil {
+				return err
+			}
 		}
 		if in.Layers != nil {
 			layers, err := useLayers(ctx, tx, c, in.Layers)

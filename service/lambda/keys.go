@@ -86,7 +86,9 @@ type versionRow struct {
 	Tmp       int32
 	Arch      string
 	Tracing   string
-	Env       map[string]string // nil when none was given
+	Sealed    []byte            `json:",omitempty"`    // environment variables; see sealer
+	Plain     map[string]string `json:"Env,omitempty"` // the same, of rows older than that
+	Env       map[string]string `json:"-"`             // the same, once opened; nil when none were given
 	VPC       *VpcConfig        `json:",omitempty"`
 	LogFormat string
 	LogGroup  string // "" is the function's own

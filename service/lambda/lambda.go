@@ -21,6 +21,8 @@
 //	(a, r, "storage")                      sum of the code of all versions, zipped
 //	("url", id)                            which function a URL is
 //
+// Environment variables are encrypted in their row; [Config.Key] wraps the key of each.
+//
 // The package of each version is a blob that its row references; the last reference to go lets the sweep take it. A
 // function's version references its layers' too, so it goes on when they are deleted, as on AWS.
 //
@@ -67,6 +69,7 @@ type Identities interface {
 type Config struct {
 	KV         *kv.Store // a room of its own
 	Blobs      *blob.Store
+	Key        []byte // 32 bytes; seals environment variables
 	Invoker    *invoke.Invoker
 	Objects    Objects
 	Roles      Roles          // nil: every well-formed role is taken
@@ -79,8 +82,9 @@ type Config struct {
 // Service is the Lambda service.
 type Service struct {
 	Config
-	queue *invoke.Queue
-	links links
+	queue  *invoke.Queue
+	links  links
+	sealer sealer
 
 	provisioner *provisioner
 
@@ -94,10 +98,14 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lambda: %w", err)
 	}
+	sealer, err := newSealer(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("lambda: %w", err)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{Config: c, links: links, cache: map[functionID]*snapshot{}, provisioner: newProvisioner()}
+	s := &Service{Config: c, links: links, sealer: sealer, cache: map[functionID]*snapshot{}, provisioner: newProvisioner()}
 	s.queue = invoke.NewQueue(c.KV.In("async"), c.Invoker, s)
 	s.queue.Members = c.Members
 	return s, nil

@@ -48,7 +48,7 @@ func newBench(t *testing.T) *bench {
 		"index.http": invoketest.Serve(func(b *invoketest.Box, e invoketest.Event) string { return b.Env("ANSWER") }),
 		"index.echo": invoketest.Serve(func(b *invoketest.Box, e invoketest.Event) string { return string(e.Payload) }),
 	})
-	s, err := lambda.New(lambda.Config{KV: store.In("lambda"), Blobs: blobs, Invoker: b.fake.Invoker, Objects: b, Domain: "localhost:4566"})
+	s, err := lambda.New(lambda.Config{KV: store.In("lambda"), Blobs: blobs, Key: make([]byte, 32), Invoker: b.fake.Invoker, Objects: b, Domain: "localhost:4566"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -550,5 +550,47 @@ func TestSmallAnswers(t *testing.T) {
 	must[lambda.PutFunctionRecursionConfigOutput](b, &lambda.PutFunctionRecursionConfigInput{FunctionName: new("f"), RecursiveLoop: new("Allow")})
 	if got := must[lambda.GetFunctionRecursionConfigOutput](b, &lambda.GetFunctionRecursionConfigInput{FunctionName: new("f")}); *got.RecursiveLoop != "Allow" {
 		t.Errorf("recursion = %s", *got.RecursiveLoop)
+	}
+}
+
+// TestEnvironmentIsSealed looks for a variable in the store's bytes, and moves a sealed row to another function.
+func TestEnvironmentIsSealed(t *testing.T) {
+	b := newBench(t)
+	secret := func(in *lambda.CreateFunctionInput) {
+		in.Environment = &lambda.Environment{Variables: map[string]string{"KEY": "hunter2-hunter2"}}
+	}
+	b.create("f", secret)
+	b.create("g")
+	must[lambda.FunctionConfiguration](b, &lambda.PublishVersionInput{FunctionName: new("f")})
+	for _, q := range []string{"$LATEST", "1"} {
+		if got := b.invoke(&lambda.InvokeInput{FunctionName: new("f"), Qualifier: new(q)}); got["env"] != "hunter2-hunter2" {
+			t.Errorf("%s runs with %v", q, got["env"])
+		}
+	}
+	if got := must[lambda.FunctionConfiguration](b, &lambda.GetFunctionConfigurationInput{FunctionName: new("f")}); got.Environment.Variables["KEY"] != "hunter2-hunter2" {
+		t.Errorf("environment = %v", got.Environment)
+	}
+	room := b.store.In("lambda")
+	err := room.Update(t.Context(), func(tx *kv.Tx) error {
+		rows, err := tx.Scan(t.Context(), kv.Range{})
+		for _, row := range rows {
+			if bytes.Contains(row.Value, []byte("hunter2")) {
+				t.Errorf("%q shows the variable: %s", row.Key, row.Value)
+			}
+			if bytes.Equal(row.Key, kv.Key(b.c.Account, b.c.Region, "version", "f", int64(0))) {
+				tx.Set(kv.Key(b.c.Account, b.c.Region, "version", "g", int64(0)), row.Value)
+			}
+		}
+		tx.Set(kv.Key(b.c.Account, b.c.Region, "mark", "g"), []byte("moved"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := must[lambda.FunctionConfiguration](b, &lambda.GetFunctionConfigurationInput{FunctionName: new("g")}); got.Environment.Error == nil || got.Environment.Variables != nil {
+		t.Errorf("another function's row opens: %+v", got.Environment)
+	}
+	if _, err := call[lambda.InvokeOutput](b, &lambda.InvokeInput{FunctionName: new("g")}); err == nil {
+		t.Error("a function runs without its variables")
 	}
 }

@@ -369,6 +369,9 @@ func (s *Service) provisionedFunctions(ctx context.Context) (wanted map[provisio
 					return err
 				}
 				if v != nil {
+					if err := s.sealer.open(f, v); err != nil {
+						return err
+					}
 					it := f.runnable(v, nil, 0)
 					it.Provisioned = n
 					wanted[provisionID{f, v.Build}] = it

@@ -101,7 +101,10 @@ func (s *Service) read(ctx context.Context, rd kv.Reader, r reference, known *sn
 	if err != nil {
 		return nil, err
 	}
-	t := newTarget(r.functionID, v, fn, unreserved, places)
+	t, err := s.newTarget(r.functionID, v, fn, unreserved, places)
+	if err != nil {
+		return nil, err
+	}
 	if alias != nil {
 		for version, share := range alias.Weights {
 			n, _ := strconv.ParseInt(version, 10, 64)
@@ -109,9 +112,14 @@ func (s *Service) read(ctx context.Context, rd kv.Reader, r reference, known *sn
 			if err != nil {
 				return nil, err
 			}
-			if other != nil {
-				t.also = append(t.also, weighted{share, newTarget(r.functionID, other, fn, unreserved, places)})
+			if other == nil {
+				continue
 			}
+			also, err := s.newTarget(r.functionID, other, fn, unreserved, places)
+			if err != nil {
+				return nil, err
+			}
+			t.also = append(t.also, weighted{share, also})
 		}
 	}
 	if snap.policies[r.qualifier], err = r.loadPolicy(ctx, rd, policyOf(r.qualifier)); err != nil {
@@ -129,10 +137,13 @@ func policyOf(qualifier string) string {
 	return qualifier
 }
 
-func newTarget(f functionID, v *versionRow, fn *functionRow, unreserved int, places map[int64]int) *target {
+func (s *Service) newTarget(f functionID, v *versionRow, fn *functionRow, unreserved int, places map[int64]int) (*target, error) {
+	if err := s.sealer.open(f, v); err != nil {
+		return nil, err
+	}
 	t := &target{function: f.runnable(v, fn.Reserved, unreserved), executed: v.version()}
 	t.function.Provisioned, t.function.ProvisionedAll = places[v.Number], int(fn.provisionedTotal())
-	return t
+	return t, nil
 }
 
 func (s *Service) remember(f functionID, snap *snapshot) {

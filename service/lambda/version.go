@@ -124,7 +124,7 @@ func (s *Service) listVersionsByFunction(ctx context.Context, c cloud.Caller, in
 			if err := kv.DecodeRow(row.Value, &v); err != nil {
 				return err
 			}
-			out.Versions = append(out.Versions, *r.listed(&v, r.qualified(v.version())))
+			out.Versions = append(out.Versions, *s.listed(r.functionID, &v, r.qualified(v.version())))
 			return nil
 		})
 		out.NextMarker = next
@@ -145,7 +145,7 @@ func (s *Service) listFunctions(ctx context.Context, c cloud.Caller, in *ListFun
 		out.Functions = out.Functions[:0]
 		if cloud.Val(in.FunctionVersion) == "ALL" {
 			out.NextMarker, err = page(ctx, rd, kv.Prefix(c.Account, c.Region, "version"), in.Marker, in.MaxItems, 50, func(row kv.KV) error {
-				return out.add(c, row, true)
+				return s.addListed(out, c, row, true)
 			})
 			return err
 		}
@@ -159,7 +159,7 @@ func (s *Service) listFunctions(ctx context.Context, c cloud.Caller, in *ListFun
 			if err != nil {
 				return err
 			}
-			return out.add(c, kv.KV{Key: f.versionKey(0), Value: value}, false)
+			return s.addListed(out, c, kv.KV{Key: f.versionKey(0), Value: value}, false)
 		})
 		return err
 	})
@@ -169,7 +169,7 @@ func (s *Service) listFunctions(ctx context.Context, c cloud.Caller, in *ListFun
 	return out, nil
 }
 
-func (out *ListFunctionsOutput) add(c cloud.Caller, row kv.KV, qualified bool) error {
+func (s *Service) addListed(out *ListFunctionsOutput, c cloud.Caller, row kv.KV, qualified bool) error {
 	parts, err := kv.Unkey(row.Key)
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func (out *ListFunctionsOutput) add(c cloud.Caller, row kv.KV, qualified bool) e
 	if qualified {
 		arn = f.qualified(v.version())
 	}
-	out.Functions = append(out.Functions, *f.listed(&v, arn))
+	out.Functions = append(out.Functions, *s.listed(f, &v, arn))
 	return nil
 }
 

@@ -24,7 +24,7 @@ func newClient(t *testing.T) *servicetest.Client {
 	fake := invoketest.Start(t, blobs, map[string]invoketest.Program{
 		"index.handler": invoketest.Serve(func(b *invoketest.Box, e invoketest.Event) string { return string(e.Payload) }),
 	})
-	s, err := lambda.New(lambda.Config{KV: store.In("lambda"), Blobs: blobs, Invoker: fake.Invoker, Domain: "localhost:4566"})
+	s, err := lambda.New(lambda.Config{KV: store.In("lambda"), Blobs: blobs, Key: make([]byte, 32), Invoker: fake.Invoker, Domain: "localhost:4566"})
 	if err != nil {
 		t.Fatal(err)
 	}
