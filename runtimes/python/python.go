@@ -54,7 +54,7 @@ func (r *Runtime) Carry(shelf runtimes.Shelf) *Runtime {
 func SDK() runtimes.Part {
 	return runtimes.Part{
 		Name: "python-sdk", Use: "boto3 for Python functions that do not bring it", Package: "python3-pip",
-		Command: []string{"python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", ".", "boto3"},
+		Command: []string{"python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore", "--target", ".", "boto3"},
 	}
 }
 
