@@ -16,7 +16,9 @@ type Set struct {
 	exact    bool // no other version than the one named
 	families []Runtime
 	byName   map[string]Runtime
+
 	trust    []driver.Mount // see Trust
+	keyStore func() ([]byte, error)
 
 	mu    sync.Mutex
 	notes map[string]string // by runtime; what a host has does not change while we run
@@ -57,7 +59,9 @@ func (s *Set) plan(fn Function) (Plan, error) {
 		return Plan{}, errors.New("no language of this cloud answers to that name")
 	}
 	plan, err := f.Plan(s.trusting(fn))
-	plan = s.trusted(plan)
+	if err == nil {
+		plan, err = s.trusted(f, plan)
+	}
 	if err == nil && s.exact && plan.Notice != "" {
 		err = errors.New("it is not installed on this host and --runtime-fallback none forbids another version; install it, or start the cloud with --runtime-fallback nearest")
 	}

@@ -2,6 +2,8 @@ package runtimes
 
 import (
 	"maps"
+	"os"
+	"sync"
 
 	"lambent/sandbox/driver"
 )
@@ -12,12 +14,17 @@ const (
 	bundleFile = RuntimeDir + "/bundle.pem" // and the system's roots
 )
 
-// trustEnv are the variables that say so to the languages and SDKs. The Java runtimes know none.
+// trustEnv are the variables that say so to the languages and SDKs.
 var trustEnv = map[string]string{
 	"NODE_EXTRA_CA_CERTS": caFile,     // Node.js, beside its own
 	"SSL_CERT_FILE":       bundleFile, // OpenSSL and Go
 	"AWS_CA_BUNDLE":       bundleFile, // AWS's SDKs that carry roots of their own
 	"REQUESTS_CA_BUNDLE":  bundleFile,
+}
+
+// keyStoreReader is a family that reads roots from a Java key store and not from PEM files.
+type keyStoreReader interface {
+	KeyStore() (path string) // inside
 }
 
 // Trusts reports whether a variable is one that Trust has set as it is: what stem cells are started with as well.
@@ -27,6 +34,10 @@ func Trusts(name, value string) bool { return trustEnv[name] == value && value !
 // and with the system's roots. A function that sets one of the variables itself keeps its own.
 func (s *Set) Trust(ca, bundle string) *Set {
 	s.trust = []driver.Mount{{Source: ca, Target: caFile}, {Source: bundle, Target: bundleFile}}
+	s.keyStore = sync.OnceValues(func() ([]byte, error) {
+		text, err := os.ReadFile(bundle)
+		return keyStore(text), err
+	})
 	return s
 }
 
@@ -40,15 +51,23 @@ func (s *Set) trusting(fn Function) Function {
 	return fn
 }
 
-// trusted returns the plan with the files.
-func (s *Set) trusted(p Plan) Plan {
+// trusted returns family's plan with the files.
+func (s *Set) trusted(family Runtime, p Plan) (Plan, error) {
 	if s.trust == nil {
-		return p
+		return p, nil
+	}
+	if reader, ok := family.(keyStoreReader); ok {
+		store, err := s.keyStore()
+		if err != nil {
+			return p, err
+		}
+		p.Spec.Files = maps.Clone(p.Spec.Files)
+		p.Spec.Files[reader.KeyStore()] = store
 	}
 	p.Spec.Mounts = append(p.Spec.Mounts, s.trust...)
 	if p.Stem != "" {
 		p.StemSpec.Mounts = append(p.StemSpec.Mounts, s.trust...)
 		p.StemSpec.Env = append(p.StemSpec.Env, List(trustEnv)...)
 	}
-	return p
+	return p, nil
 }

@@ -174,6 +174,9 @@ func (r *Runtime) Plan(fn runtimes.Function) (runtimes.Plan, error) {
 	return p, nil
 }
 
+// KeyStore is where AWS's client looks for the roots that a function trusts.
+func (r *Runtime) KeyStore() string { return "/etc/pki/java/cacerts" }
+
 func argv(jvm runtimes.Interpreter, fn runtimes.Function, classpath string) []string {
 	list := []string{jvm.Inside}
 	if kb := fn.Limits.MemoryBytes >> 10; kb > 0 {
