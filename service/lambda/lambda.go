@@ -19,6 +19,7 @@
 //	(a, r, "codesigning", id)              whose signatures functions ask for
 //	(a, r, "codesigninguse", id, name)     a function that does
 //	(a, r, "storage")                      sum of the code of all versions, zipped
+//	(a, r, "mapping", uuid)                an event source mapping
 //	("url", id)                            which function a URL is
 //
 // Environment variables are encrypted in their row; [Config.Key] wraps the key of each.
@@ -32,8 +33,8 @@
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
 // third is refused. Recursive calls are not detected, whatever the recursion configuration says. Nothing signs
-// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, dead-letter queues and
-// event source mappings are not there yet and say so.
+// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, and dead-letter queues
+// are not there yet and say so; so do event source mappings of sources that nothing here reads.
 package lambda
 
 import (
@@ -74,6 +75,7 @@ type Config struct {
 	Objects    Objects
 	Roles      Roles          // nil: every well-formed role is taken
 	Identities Identities     // nil: none but root may call a URL that asks for signatures
+	Sources    []string       // services whose event source mappings are served here: "sqs"; others are refused
 	Domain     string         // what the cloud calls itself: "localhost:4566"
 	Members    invoke.Members // processes that share the store; nil when this one is alone
 	Log        *slog.Logger   // nil: nothing is logged
@@ -191,6 +193,11 @@ func (s *Service) Service() service.Service {
 			service.On(service.Op("GetProvisionedConcurrencyConfig", s.getProvisioned), named(func(in *GetProvisionedConcurrencyConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("DeleteProvisionedConcurrencyConfig", s.deleteProvisioned), named(func(in *DeleteProvisionedConcurrencyConfigInput) *string { return in.FunctionName })),
 			service.On(service.Op("ListProvisionedConcurrencyConfigs", s.listProvisioned), named(func(in *ListProvisionedConcurrencyConfigsInput) *string { return in.FunctionName })),
+			service.On(service.Op("CreateEventSourceMapping", s.createMapping), named(func(in *CreateEventSourceMappingInput) *string { return in.FunctionName })),
+			service.On(service.Op("GetEventSourceMapping", s.getMapping), mappingARN(func(in *GetEventSourceMappingInput) *string { return in.UUID })),
+			service.On(service.Op("UpdateEventSourceMapping", s.updateMapping), mappingARN(func(in *UpdateEventSourceMappingInput) *string { return in.UUID })),
+			service.On(service.Op("DeleteEventSourceMapping", s.deleteMapping), mappingARN(func(in *DeleteEventSourceMappingInput) *string { return in.UUID })),
+			service.Op("ListEventSourceMappings", s.listMappings),
 			service.On(service.Op("PublishLayerVersion", s.publishLayerVersion), ofLayer(func(in *PublishLayerVersionInput) *string { return in.LayerName }, nil)),
 			service.On(service.Op("GetLayerVersion", s.getLayerVersion), ofLayer(func(in *GetLayerVersionInput) *string { return in.LayerName }, func(in *GetLayerVersionInput) *int64 { return in.VersionNumber })),
 			service.On(service.Op("GetLayerVersionByArn", s.getLayerVersionByARN), func(_ cloud.Caller, in *GetLayerVersionByArnInput) []string { return []string{cloud.Val(in.Arn)} }).As("lambda:GetLayerVersion"),

@@ -37,8 +37,8 @@ func parseTagged(c cloud.Caller, arn *string) (reference, error) {
 }
 
 func (s *Service) changeTags(ctx context.Context, c cloud.Caller, arn *string, change func(map[string]string)) error {
-	if codeSigningID(c, *arn) != "" {
-		return s.changeCodeSigningTags(ctx, c, *arn, change)
+	if isOther(c, *arn) {
+		return s.changeOtherTags(ctx, c, *arn, change)
 	}
 	r, err := parseTagged(c, arn)
 	if err != nil {
@@ -68,20 +68,41 @@ func (s *Service) changeTags(ctx context.Context, c cloud.Caller, arn *string, c
 	})
 }
 
-func (s *Service) changeCodeSigningTags(ctx context.Context, c cloud.Caller, arn string, change func(map[string]string)) error {
+// isOther tells whether an ARN is of something with tags that is no function.
+func isOther(c cloud.Caller, arn string) bool {
+	return codeSigningID(c, arn) != "" || mappingID(c, arn) != ""
+}
+
+// loadOther reads what has tags and is no function: its key, its row and where in that its tags are.
+func loadOther(ctx context.Context, rd kv.Reader, c cloud.Caller, arn string) (key []byte, row any, tags *map[string]string, err error) {
+	if id := mappingID(c, arn); id != "" {
+		m, err := loadMapping(ctx, rd, c, id)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return mappingKey(c.Account, c.Region, id), m, &m.Tags, nil
+	}
+	g, err := loadCodeSigning(ctx, rd, c, arn)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return codeSigningKey(c.Account, c.Region, g.ID), g, &g.Tags, nil
+}
+
+func (s *Service) changeOtherTags(ctx context.Context, c cloud.Caller, arn string, change func(map[string]string)) error {
 	return s.KV.Update(ctx, func(tx *kv.Tx) error {
-		row, err := loadCodeSigning(ctx, tx, c, arn)
+		key, row, tags, err := loadOther(ctx, tx, c, arn)
 		if err != nil {
 			return err
 		}
-		if row.Tags == nil {
-			row.Tags = map[string]string{}
+		if *tags == nil {
+			*tags = map[string]string{}
 		}
-		change(row.Tags)
-		if err := checkTags(row.Tags); err != nil {
+		change(*tags)
+		if err := checkTags(*tags); err != nil {
 			return err
 		}
-		return kv.PutRow(tx, codeSigningKey(c.Account, c.Region, row.ID), row)
+		return kv.PutRow(tx, key, row)
 	})
 }
 
@@ -110,15 +131,18 @@ func (s *Service) untagResource(ctx context.Context, c cloud.Caller, in *UntagRe
 
 func (s *Service) listTags(ctx context.Context, c cloud.Caller, in *ListTagsInput) (*ListTagsOutput, error) {
 	out := &ListTagsOutput{Tags: map[string]string{}}
-	if codeSigningID(c, *in.Resource) != "" {
+	if isOther(c, *in.Resource) {
 		err := s.KV.View(ctx, func(rd kv.Reader) error {
-			row, err := loadCodeSigning(ctx, rd, c, *in.Resource)
-			if err == nil && row.Tags != nil {
-				out.Tags = row.Tags
+			_, _, tags, err := loadOther(ctx, rd, c, *in.Resource)
+			if err == nil && *tags != nil {
+				out.Tags = *tags
 			}
 			return err
 		})
-		return out, err
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
 	}
 	r, err := parseTagged(c, in.Resource)
 	if err != nil {
