@@ -15,7 +15,8 @@
 // # Differences from AWS
 //
 // A timeout or a crash destroys the sandbox together with its /tmp; AWS keeps /tmp of some. A start that fails is not
-// tried a second time within the same invocation, except when it took longer than the limit of 10 s.
+// tried a second time within the same invocation, except when it took longer than the limit of 10 s. Extensions that come
+// with layers are not started, and each sandbox's log says so first.
 package invoke
 
 import (
@@ -25,6 +26,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -307,6 +311,9 @@ func (r *run) cold(ctx context.Context) error {
 	if plan.Notice != "" { // the first line of each sandbox, so that nobody misses it
 		r.session.note(plan.Notice + "\n")
 	}
+	if names := extensions(opt); len(names) > 0 {
+		r.session.note("lambent: extensions of layers are not started: " + strings.Join(names, ", ") + "\n")
+	}
 	if fn.systemLogs() {
 		r.session.note(initStart(fn, r.kind, fn.Runtime))
 	}
@@ -332,6 +339,21 @@ func (v *Invoker) files(ctx context.Context, fn *Function) (dir, opt string, fre
 		return "", "", nil, err
 	}
 	return dir, opt, func() { freeLayers(); freeCode() }, nil
+}
+
+// extensions are the programs that layers bring to run beside the function.
+func extensions(opt string) []string {
+	if opt == "" {
+		return nil
+	}
+	var names []string
+	found, _ := os.ReadDir(filepath.Join(opt, "extensions")) // most layers have none
+	for _, e := range found {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // load waits until the handler is loaded. A start that fails is the call's outcome.

@@ -86,6 +86,7 @@ func programs() map[string]invoketest.Program {
 type world struct {
 	*invoketest.Cloud
 	store *kv.Store
+	blobs *blob.Store
 	code  blob.Ref
 }
 
@@ -102,7 +103,7 @@ func newWorldWith(t *testing.T, programs map[string]invoketest.Program) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{invoketest.Start(t, blobs, programs), store, code}
+	return &world{invoketest.Start(t, blobs, programs), store, blobs, code}
 }
 
 func (w *world) function(handler string) *invoke.Function {
@@ -300,7 +301,7 @@ func BenchmarkWarm(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := &world{invoketest.Start(b, blobs, programs()), store, code}
+	w := &world{invoketest.Start(b, blobs, programs()), store, blobs, code}
 	fn := w.function("echo")
 	req := &invoke.Request{Payload: []byte(`{}`)}
 	b.ReportAllocs()
@@ -308,5 +309,20 @@ func BenchmarkWarm(b *testing.B) {
 		if _, err := w.Invoker.Call(b.Context(), fn, req); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestExtensionsAreNamed finds in the log what a layer brings and nobody starts.
+func TestExtensionsAreNamed(t *testing.T) {
+	w := newWorld(t)
+	fn := w.function("echo")
+	layer, err := w.blobs.Put(t.Context(), bytes.NewReader(invoketest.Zip(t, "extensions/agent", "#!/bin/sh", "python/x.py", "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn.Layers = []blob.Ref{layer}
+	w.call(t, fn, `1`)
+	if got := w.Logs.Wait(t, fn.LogGroup, "START"); !strings.HasPrefix(got, "lambent: extensions of layers are not started: agent\n") {
+		t.Errorf("log = %s", got)
 	}
 }
