@@ -19,7 +19,7 @@ import (
 )
 
 // StoreVariable is the environment variable that chooses the engine of the stores that tests get: "pebble",
-// which is the default, "refusing", which is Pebble that refuses every second transaction (see Refusing), or the
+// which is the default, "refusing", which is Pebble that refuses about every second transaction (see Refusing), or the
 // URL of a PostgreSQL database.
 const StoreVariable = "LAMBENT_TEST_STORE"
 

@@ -7,8 +7,8 @@ import (
 	"lambent/kv/driver"
 )
 
-// Refusing returns engine, but every second transaction is refused when it ends, as if another had changed what
-// it read. Closures that change more than their own results show themselves.
+// Refusing returns engine, but about every second transaction is refused when it ends, as if another had changed
+// what it read. Closures that change more than their own results show themselves.
 func Refusing(engine driver.Engine) driver.Engine {
 	r := &refusing{Engine: engine}
 	if mover, ok := engine.(driver.Mover); ok {
@@ -27,11 +27,15 @@ type refusing struct {
 
 func (e *refusing) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error) {
 	txn, err := e.Engine.Begin(ctx, mode)
-	if err != nil || e.begun.Add(1)%2 == 0 {
+	if err != nil || !scattered(e.begun.Add(1)) {
 		return txn, err
 	}
 	return refusedTxn{txn}, nil
 }
+
+// scattered says yes to about half of the numbers, in no order: one transaction within another would else be the second
+// always.
+func scattered(n uint64) bool { return (n*0x9e3779b97f4a7c15)>>63 == 0 }
 
 type refusedTxn struct{ driver.Txn }
 
