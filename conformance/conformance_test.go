@@ -116,7 +116,7 @@ func (s *server) wait() (err error) {
 	return err
 }
 
-// servers are kept by script: the key is its working folder.
+// servers are kept by script: the key is its $WORK, which stays when the script goes elsewhere with cd.
 var servers = newRegistry()
 
 // cloudCommand starts and ends the script's cloud, with its data in $LAMBENT_DATA:
@@ -142,7 +142,7 @@ func cloudCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if !ok {
 			ts.Fatalf("cloud: no such signal %q", args[1])
 		}
-		if s := servers.get(ts.MkAbs(".")); s == nil {
+		if s := servers.get(ts.Getenv("WORK")); s == nil {
 			ts.Fatalf("no cloud runs")
 		} else {
 			ts.Check(s.signal(signal))
@@ -189,7 +189,7 @@ func (s *server) start(ts *testscript.TestScript, data string, flags []string) {
 	ts.Check(err)
 	ts.Check(cmd.Start())
 	if s.cmds = append(s.cmds, cmd); len(s.cmds) == 1 {
-		servers.put(ts.MkAbs("."), s)
+		servers.put(ts.Getenv("WORK"), s)
 		ts.Defer(func() { _ = endCloud(ts, syscall.SIGKILL) })
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
@@ -213,7 +213,7 @@ func readJSONFrom(ts *testscript.TestScript, folder, file string, v any) {
 
 // endCloud sends the script's cloud, if one runs, a signal and waits for its end. Signal 0 is none.
 func endCloud(ts *testscript.TestScript, signal syscall.Signal) error {
-	s := servers.take(ts.MkAbs("."))
+	s := servers.take(ts.Getenv("WORK"))
 	if s == nil {
 		return nil
 	}

@@ -42,7 +42,7 @@ func sharedStore(ts *testscript.TestScript) (string, bool) {
 	}
 	at := os.Getenv(kvtest.StoreVariable)
 	h := fnv.New64a()
-	h.Write([]byte(ts.MkAbs(".")))
+	h.Write([]byte(ts.Getenv("WORK")))
 	schema := fmt.Sprintf("script_%x", h.Sum64())
 	ctx := context.Background()
 	c, err := pgx.Connect(ctx, at)
