@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"lambent/sandbox"
 )
 
 const (
 	startsAtOnce    = 4                 // sandboxes of one function that are started ahead of calls at a time
+	renewAhead      = 2 * time.Minute   // before their credentials would keep them from another call
 	provisionedInit = 130 * time.Second // how long one may take; or as long as the function's timeout, as on AWS
 )
 
@@ -17,11 +20,12 @@ const (
 var ErrInit = errors.New("invoke: the function does not start")
 
 // Provision keeps n sandboxes of fn, loaded and waiting, until it is called with another number; 0 ends that. It starts
-// what is missing, and returns when that is done or one does not start. Whatever ends them later, the next call makes up
-// for. One call for a function is under way at a time.
+// what is missing, and others in the place of those whose credentials end soon, and returns when that is done or one does
+// not start. Whatever ends them later, the next call makes up for. One call for a function is under way at a time.
 func (v *Invoker) Provision(ctx context.Context, fn *Function, n int) error {
 	v.config.Pool.Keep(fn.key(), n)
-	missing := n - v.config.Pool.Count(fn.key())
+	old := v.config.Pool.Old(fn.key(), func(s sandbox.Session) bool { return s.(*Session).expired(time.Now().Add(renewAhead)) })
+	missing := n - v.config.Pool.Count(fn.key()) + len(old)
 	var (
 		starts sync.WaitGroup
 		slots  = make(chan struct{}, startsAtOnce)
@@ -46,6 +50,9 @@ func (v *Invoker) Provision(ctx context.Context, fn *Function, n int) error {
 		}
 	}
 	starts.Wait()
+	if failed == nil {
+		v.config.Pool.LetGo(old)
+	}
 	return failed
 }
 

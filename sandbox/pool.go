@@ -458,6 +458,31 @@ func (p *Pool) Keep(key string, n int) {
 	p.stirLocked()
 }
 
+// Old returns the idle sandboxes of key of which old says so. It must not call the pool.
+func (p *Pool) Old(key string, old func(Session) bool) []*Sandbox {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []*Sandbox
+	for _, s := range p.idle[key] {
+		if old(s.Session) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// LetGo ends those of list that are idle.
+func (p *Pool) LetGo(list []*Sandbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range list {
+		if s.state == idle || s.state == frozen || s.state == reclaimed {
+			p.stats.LetGo++
+			p.endLocked(s)
+		}
+	}
+}
+
 // Count returns how many sandboxes of key are there, idle or in a caller's hands.
 func (p *Pool) Count(key string) (n int) {
 	p.mu.Lock()

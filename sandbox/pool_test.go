@@ -408,3 +408,23 @@ func TestKeep(t *testing.T) {
 		}
 	})
 }
+
+// TestOld lets idle sandboxes go that are named, and none that is in a caller's hands meanwhile.
+func TestOld(t *testing.T) {
+	pool(t, sandbox.Config{}, func(t *testing.T, h *host, p *sandbox.Pool) {
+		fresh := plan("a")
+		fresh.Fresh = true
+		for _, s := range []*sandbox.Sandbox{acquire(t, p, fresh, sandbox.Plain), acquire(t, p, fresh, sandbox.Plain), acquire(t, p, fresh, sandbox.Plain)} {
+			p.Release(s)
+		}
+		n := 0
+		old := p.Old("a", func(sandbox.Session) bool { n++; return n > 1 }) // the last two released
+		busy := acquire(t, p, plan("a"), sandbox.Warm)                      // one of them
+		p.LetGo(old)
+		synctest.Wait()
+		if got := p.Count("a"); len(old) != 2 || got != 2 || h.alive() != 2 {
+			t.Errorf("%d were old; %d are counted, %d live", len(old), got, h.alive())
+		}
+		p.Release(busy)
+	})
+}

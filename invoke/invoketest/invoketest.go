@@ -36,6 +36,8 @@ type Cloud struct {
 	Pool    *sandbox.Pool
 	Driver  *Driver
 	Logs    *Sink
+
+	CredentialLife time.Duration // of the credentials that functions get; 0 is an hour
 }
 
 // Start makes a cloud in which a function's handler names one of programs. All of its runtimes run them.
@@ -65,8 +67,12 @@ func Start(t testing.TB, blobs *blob.Store, programs map[string]Program) *Cloud 
 
 // FunctionCredentials implements invoke.Credentials.
 func (c *Cloud) FunctionCredentials(_ context.Context, account, roleARN, session string) (invoke.Credential, error) {
+	life := time.Hour
+	if c != nil && c.CredentialLife != 0 {
+		life = c.CredentialLife
+	}
 	return invoke.Credential{AccessKeyID: "ASIA" + account, SecretAccessKey: "secret", SessionToken: roleARN + "/" + session,
-		Expires: time.Now().Add(time.Hour)}, nil
+		Expires: time.Now().Add(life)}, nil
 }
 
 // Zip makes a code package of files, name and content in turn.
