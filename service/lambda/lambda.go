@@ -1,4 +1,5 @@
-// Package lambda is AWS Lambda's API over package invoke: functions with versions, aliases, permissions and URLs.
+// Package lambda is AWS Lambda's API over package invoke: functions with versions, aliases, permissions and URLs, the layers
+// that they share, and what is mapped to them.
 //
 // # Keys
 //
@@ -32,9 +33,10 @@
 // A function is Active, and an update Successful, as soon as its operation answers; the replies say Pending and
 // InProgress as AWS's do. Runtimes that AWS has retired are accepted where this host can run them. Of VpcConfig,
 // TracingConfig and SnapStart: the first two are kept and shown (there is no VPC to join and no X-Ray to send to), the
-// third is refused. Recursive calls are not detected, whatever the recursion configuration says. Nothing signs
-// code, so a function whose code signing configuration says Enforce takes no new code. Container images, file systems, and dead-letter queues
-// are not there yet and say so; so do event source mappings of sources that nothing here reads.
+// third is refused. Recursive calls are not detected, whatever the recursion configuration says. Nothing signs code, so
+// a function whose code signing configuration says Enforce takes no new code. In a cluster each server keeps all of a
+// version's provisioned concurrency, and tells of its own. Extensions of layers are not started. Container images, file
+// systems and dead-letter queues are not there yet and say so; so do event source mappings of sources that nothing reads.
 package lambda
 
 import (

@@ -407,7 +407,9 @@ func (p *provisioner) reconcile(ctx context.Context, s *Service, wanted map[prov
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			delete(p.busy, id)
-			p.failed[id] = err
+			if p.kept[id] != nil {
+				p.failed[id] = err
+			}
 		})
 	}
 }
