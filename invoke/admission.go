@@ -34,9 +34,11 @@ func (a *admission) enter(fn *Function) (scope string, err error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if own := fn.key(); fn.Provisioned > 0 && a.count[own] < fn.Provisioned {
-		a.count[own]++
-		return own, nil
+	if fn.Provisioned > 0 {
+		if own := fn.key(); a.count[own] < fn.Provisioned {
+			a.count[own]++
+			return own, nil
+		}
 	}
 	if a.count[scope] >= limit {
 		a.throttled++
