@@ -90,6 +90,9 @@ const (
 // commit, which takes as long as their last round trip. When one of them hangs, it gives up after a second
 // and returns the stamp below which all is settled, which is then not above all commits: readers see those later.
 func (e *Engine) StableBefore(ctx context.Context) (driver.Stamp, error) {
+	if err := ctx.Err(); err != nil {
+		return driver.Stamp{}, err
+	}
 	if !e.running.enter() {
 		return driver.Stamp{}, driver.ErrClosed
 	}

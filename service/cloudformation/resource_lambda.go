@@ -285,8 +285,13 @@ func (w *work) foundVersion(version string) bool {
 	return err == nil && n <= last
 }
 
+// provision asks for the sandboxes that a version or alias is to hold warm, or gives up those that it held.
 func (w *work) provision(qualifier string) error {
 	m, ok := w.Props["ProvisionedConcurrencyConfig"].(map[string]any)
+	if !ok && w.Old["ProvisionedConcurrencyConfig"] != nil {
+		_, err := w.call("DeleteProvisionedConcurrencyConfig", map[string]any{"FunctionName": w.text("FunctionName"), "Qualifier": qualifier})
+		return err
+	}
 	if !ok {
 		return nil
 	}
