@@ -52,10 +52,9 @@ type Engine struct {
 	snapshots snapshots
 
 	opened  atomic.Bool           // Open has succeeded
-	closed  atomic.Bool           // Close has begun to release
 	broken  atomic.Pointer[error] // why the store has stopped
 	told    chan struct{}         // closed when Options.Fatal has returned, which it should not
-	running running
+	running driver.Running
 	txns    sync.Pool // of *txn
 	counts  counts
 }
@@ -70,7 +69,7 @@ func (e *Engine) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error
 	if err := e.failure(); err != nil {
 		return nil, err
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return nil, driver.ErrClosed
 	}
 	t, _ := e.txns.Get().(*txn)
@@ -95,10 +94,11 @@ const closeGrace = 10 * time.Second
 
 // Close implements driver.Engine. A second Close does nothing and returns driver.ErrClosed.
 func (e *Engine) Close() error {
-	if !e.running.stop(closeGrace) {
+	first, idle := e.running.Stop(closeGrace)
+	if !idle {
 		return errors.New("kv: close: transactions are still running")
 	}
-	if e.closed.Swap(true) {
+	if !first {
 		return driver.ErrClosed
 	}
 	e.snapshots.expire(math.MaxUint64)
@@ -138,55 +138,4 @@ func (e *Engine) fail(err error) error {
 	e.fatal(err)
 	close(e.told)
 	return err
-}
-
-// running counts the transactions in progress.
-type running struct {
-	mu     sync.Mutex // guards the fields below
-	n      int
-	closed bool
-	idle   chan struct{} // closed when n is 0 after stop
-}
-
-func (r *running) enter() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	r.n++
-	return true
-}
-
-func (r *running) leave() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.n--; r.n == 0 && r.closed {
-		close(r.idle)
-	}
-}
-
-// stop lets no more transactions in and waits for those inside. The first call that succeeds says true.
-func (r *running) stop(grace time.Duration) bool {
-	r.mu.Lock()
-	if !r.closed {
-		r.closed, r.idle = true, make(chan struct{})
-		if r.n == 0 {
-			close(r.idle)
-		}
-	}
-	idle := r.idle
-	r.mu.Unlock()
-	select {
-	case <-idle:
-		return true
-	case <-time.After(grace):
-		return false
-	}
-}
-
-func (r *running) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.n
 }

@@ -22,7 +22,7 @@ func (e *Engine) Snapshot(ctx context.Context) (driver.Snapshot, error) {
 	if err := e.failure(); err != nil {
 		return nil, err
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return nil, driver.ErrClosed
 	}
 	s := &still{e, e.snapshot(e.durable.version.Load())}
@@ -51,7 +51,7 @@ func (s *still) Above() driver.Stamp { return driver.MakeStamp(s.upper+1, 0, 0) 
 // Close implements driver.Snapshot.
 func (s *still) Close() error {
 	s.e.snapshots.release(s.snapshot)
-	s.e.running.leave()
+	s.e.running.Leave()
 	return nil
 }
 
@@ -60,10 +60,10 @@ func (e *Engine) RaiseStamps(ctx context.Context, above driver.Stamp) error {
 	if e.readOnly {
 		return ErrReadOnly
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return driver.ErrClosed
 	}
-	defer e.running.leave()
+	defer e.running.Leave()
 	e.commitMu.Lock()
 	defer e.commitMu.Unlock()
 	if err := e.failure(); err != nil {

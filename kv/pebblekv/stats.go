@@ -40,17 +40,17 @@ func (e *Engine) Stats() driver.Stats {
 		Conflicts:    e.counts.conflicts.Load(),
 		TooOld:       e.counts.tooOld.Load(),
 		RecentWrites: e.recent.size(),
-		Running:      e.running.count(),
+		Running:      e.running.Count(),
 		RowBytes:     uint64(e.rows.size()),
 	}
 	s.Sync.Sum = time.Duration(e.counts.syncSum.Load())
 	for i := range e.counts.sync {
 		s.Sync.Counts[i] = e.counts.sync[i].Load()
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return s // closed: Pebble must not be asked any more
 	}
-	defer e.running.leave()
+	defer e.running.Leave()
 	m := e.db.Metrics()
 	s.DiskBytes = m.DiskSpaceUsage()
 	s.LogBytes = m.WAL.PhysicalSize

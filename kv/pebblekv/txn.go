@@ -220,7 +220,7 @@ func (t *txn) release() {
 	t.reads.reset()
 	*t = txn{e: e, reads: t.reads}
 	e.txns.Put(t)
-	e.running.leave()
+	e.running.Leave()
 }
 
 // span is the keys from begin up to end.

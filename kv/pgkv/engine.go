@@ -57,7 +57,7 @@ type Engine struct {
 	seed  maphash.Seed
 	base  atomic.Uint64 // what is added to the id of a transaction to make a version
 
-	running  running
+	running  driver.Running
 	horizons horizons
 	counts   counts
 	sizes    atomic.Uint64 // bytes of the tables when the keeper last looked
@@ -73,7 +73,7 @@ func (e *Engine) Begin(ctx context.Context, mode driver.Mode) (driver.Txn, error
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return nil, driver.ErrClosed
 	}
 	return &txn{e: e, mode: mode, deadline: time.Now().Add(maxAge)}, nil
@@ -93,10 +93,10 @@ func (e *Engine) StableBefore(ctx context.Context) (driver.Stamp, error) {
 	if err := ctx.Err(); err != nil {
 		return driver.Stamp{}, err
 	}
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return driver.Stamp{}, driver.ErrClosed
 	}
-	defer e.running.leave()
+	defer e.running.Leave()
 	var reach uint64
 	start := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
@@ -126,7 +126,7 @@ const closeGrace = 10 * time.Second
 
 // Close implements driver.Engine. A second Close does nothing and returns driver.ErrClosed.
 func (e *Engine) Close() error {
-	first, idle := e.running.stop(closeGrace)
+	first, idle := e.running.Stop(closeGrace)
 	if !idle {
 		return errors.New("kv: close: transactions are still running")
 	}
@@ -140,59 +140,3 @@ func (e *Engine) Close() error {
 }
 
 func (e *Engine) String() string { return fmt.Sprintf("PostgreSQL at %s", e.where) }
-
-// running counts the transactions in progress.
-type running struct {
-	mu     sync.Mutex // guards the fields below
-	n      int
-	closed bool
-	done   bool          // stop has succeeded once
-	idle   chan struct{} // closed when n is 0 after stop
-}
-
-func (r *running) enter() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return false
-	}
-	r.n++
-	return true
-}
-
-func (r *running) leave() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.n--; r.n == 0 && r.closed {
-		close(r.idle)
-	}
-}
-
-// stop lets no more transactions in and waits for those inside. It says whether they have ended, and
-// whether this was the first call that said so.
-func (r *running) stop(grace time.Duration) (first, idle bool) {
-	r.mu.Lock()
-	if !r.closed {
-		r.closed, r.idle = true, make(chan struct{})
-		if r.n == 0 {
-			close(r.idle)
-		}
-	}
-	wait := r.idle
-	r.mu.Unlock()
-	select {
-	case <-wait:
-	case <-time.After(grace):
-		return false, false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	first, r.done = !r.done, true
-	return first, true
-}
-
-func (r *running) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.n
-}

@@ -25,10 +25,10 @@ const exportFor = 30 * 24 * time.Hour
 // Snapshot implements driver.Mover. It waits for a moment that needs no checks of what is read, as pg_dump
 // does; under load that can take some seconds.
 func (e *Engine) Snapshot(ctx context.Context) (driver.Snapshot, error) {
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return nil, driver.ErrClosed
 	}
-	defer e.running.leave()
+	defer e.running.Leave()
 	c, err := e.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -71,10 +71,10 @@ func (x *export) Close() error {
 
 // RaiseStamps implements driver.Mover.
 func (e *Engine) RaiseStamps(ctx context.Context, above driver.Stamp) error {
-	if !e.running.enter() {
+	if !e.running.Enter() {
 		return driver.ErrClosed
 	}
-	defer e.running.leave()
+	defer e.running.Leave()
 	version := binary.BigEndian.Uint64(above[:])
 	var base int64
 	err := pgx.BeginTxFunc(ctx, e.pool, housekeeping, func(tx pgx.Tx) error {

@@ -42,7 +42,7 @@ func (e *Engine) Stats() driver.Stats {
 		Conflicts: e.counts.conflicts.Load(),
 		TooOld:    e.counts.tooOld.Load(),
 		DiskBytes: e.sizes.Load(),
-		Running:   e.running.count(),
+		Running:   e.running.Count(),
 		Settled:   e.counts.unknown.Load(),
 	}
 	pool := e.pool.Stat()

@@ -211,7 +211,7 @@ func (t *txn) release() {
 		t.c.release()
 		t.c = nil
 	}
-	t.e.running.leave()
+	t.e.running.Leave()
 }
 
 // present copies a value; what is there is never nil.
